@@ -1,0 +1,195 @@
+// The messages of one conversation: a window that ends with the newest and grows backwards.
+import { api } from '../api/client';
+import type { Message } from '../api/types';
+import { Freshness } from './freshness';
+import type { LoadPhase } from './conversations.svelte';
+
+export const PAGE_FIRST = 60;
+export const PAGE_MAX = 200;
+/** After a reconnection at most this many pages are read to close the gap; a wider one is cut. */
+export const GAP_PAGES_MAX = 10;
+const KEPT_TIMELINES_MAX = 6;
+
+/** Where the reader is: at the end, or at a row that stays put while others change. */
+export type Anchor = { at: 'end' } | { at: 'row'; id: string; offset: number };
+
+export class Timeline {
+  /** Ascending by position. Changed in place: read `version` to follow it. */
+  readonly messages: Message[] = [];
+  version = $state(0);
+  phase = $state<LoadPhase>('loading');
+  hasMore = $state(true);
+  loadingOlder = $state(false);
+  olderFailed = $state(false);
+  /** The first message that was unread when the conversation was opened. */
+  unreadFrom = $state<string | null>(null);
+  anchor: Anchor = { at: 'end' };
+
+  #positions = new Map<string, number>();
+  #freshness = new Freshness();
+
+  constructor(readonly conversation: string) {}
+
+  get(id: string): Message | undefined {
+    const index = this.indexOf(id);
+    return index < 0 ? undefined : this.messages[index];
+  }
+
+  indexOf(id: string): number {
+    const position = this.#positions.get(id);
+    if (position === undefined) return -1;
+    for (let i = this.#firstAtOrAfter(position); i < this.messages.length; i += 1) {
+      const message = this.messages[i];
+      if (!message || message.position !== position) return -1;
+      if (message.id === id) return i;
+    }
+    return -1;
+  }
+
+  async loadNewest(unread: number): Promise<void> {
+    try {
+      const limit = Math.min(PAGE_MAX, PAGE_FIRST + unread);
+      const started = this.#freshness.begin();
+      const page = await api.messages(this.conversation, { limit });
+      this.#merge(page.messages, started);
+      this.hasMore = page.has_more;
+      this.phase = 'ready';
+    } catch (error) {
+      if (this.phase === 'loading') this.phase = 'failed';
+      throw error;
+    }
+  }
+
+  async loadOlder(): Promise<void> {
+    const oldest = this.messages[0];
+    if (!oldest || !this.hasMore || this.loadingOlder) return;
+    this.loadingOlder = true;
+    try {
+      const started = this.#freshness.begin();
+      const page = await api.messages(this.conversation, { before: oldest.position, limit: PAGE_MAX });
+      this.#merge(page.messages, started);
+      this.hasMore = page.has_more && page.messages.length > 0;
+      this.olderFailed = false;
+    } catch {
+      this.olderFailed = true;
+    } finally {
+      this.loadingOlder = false;
+    }
+  }
+
+  /** After a reconnection: closes the gap at the end, then renews what was on the screen. */
+  async refresh(): Promise<void> {
+    const newestBefore = this.messages.at(-1)?.position;
+    if (newestBefore === undefined) return this.loadNewest(0);
+    let before: number | undefined;
+    for (let page = 0; page < GAP_PAGES_MAX; page += 1) {
+      const started = this.#freshness.begin();
+      const limit = page === 0 ? PAGE_FIRST : PAGE_MAX;
+      const answer = await api.messages(this.conversation, before === undefined ? { limit } : { before, limit });
+      this.#merge(answer.messages, started);
+      const reached = answer.messages[0]?.position;
+      if (reached === undefined || reached <= newestBefore || !answer.has_more) return this.#renewAnchored();
+      before = reached;
+    }
+    // Too wide a gap to fill: what lies before it is read again when the person scrolls there.
+    this.#cutBefore(before ?? 0);
+  }
+
+  upsert(message: Message): void {
+    const known = this.#positions.has(message.id);
+    const oldest = this.messages[0]?.position;
+    if (!known && this.hasMore && oldest !== undefined && message.position < oldest) return;
+    this.#freshness.touch(message.id);
+    this.#put(message);
+    this.version += 1;
+  }
+
+  async #renewAnchored(): Promise<void> {
+    if (this.anchor.at !== 'row') return;
+    const index = this.indexOf(this.anchor.id);
+    const last = this.messages[Math.min(index + PAGE_MAX / 2, this.messages.length - 1)];
+    if (index < 0 || !last) return;
+    const started = this.#freshness.begin();
+    const page = await api.messages(this.conversation, { before: last.position + 1, limit: PAGE_MAX });
+    this.#merge(page.messages, started);
+  }
+
+  #merge(fetched: Message[], started: number): void {
+    const moved: Message[] = [];
+    for (const message of fetched) {
+      if (this.#freshness.touchedSince(message.id, started)) continue;
+      if (!this.#replaceInPlace(message)) moved.push(message);
+    }
+    for (const message of moved) this.#positions.set(message.id, message.position);
+    if (moved.length > 0) {
+      this.messages.push(...moved);
+      this.messages.sort((a, b) => a.position - b.position);
+    }
+    this.version += 1;
+  }
+
+  #put(message: Message): void {
+    if (this.#replaceInPlace(message)) return;
+    this.#positions.set(message.id, message.position);
+    this.messages.splice(this.#firstAtOrAfter(message.position + 1), 0, message);
+  }
+
+  /** False when the message has yet to be given its place; an older place is then empty. */
+  #replaceInPlace(message: Message): boolean {
+    const index = this.indexOf(message.id);
+    if (index < 0) return false;
+    if (this.messages[index]?.position === message.position) {
+      this.messages[index] = message;
+      return true;
+    }
+    this.messages.splice(index, 1);
+    return false;
+  }
+
+  #cutBefore(position: number): void {
+    const kept = this.messages.filter((message) => message.position >= position);
+    this.messages.splice(0, this.messages.length, ...kept);
+    this.#positions = new Map(kept.map((message) => [message.id, message.position]));
+    this.hasMore = true;
+    this.version += 1;
+  }
+
+  #firstAtOrAfter(position: number): number {
+    let low = 0;
+    let high = this.messages.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.messages[middle]?.position ?? Infinity) < position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** The conversations looked at lately, so that going back to one is instant. */
+class Timelines {
+  #kept = new Map<string, Timeline>();
+
+  open(conversation: string): Timeline {
+    const kept = this.#kept.get(conversation) ?? new Timeline(conversation);
+    this.#kept.delete(conversation);
+    this.#kept.set(conversation, kept);
+    for (const id of [...this.#kept.keys()].slice(0, -KEPT_TIMELINES_MAX)) this.#kept.delete(id);
+    return kept;
+  }
+
+  upsert(message: Message): void {
+    this.#kept.get(message.conversation_id)?.upsert(message);
+  }
+
+  forget(conversation: string): void {
+    this.#kept.delete(conversation);
+  }
+
+  async refreshAll(current: string | undefined): Promise<void> {
+    for (const id of [...this.#kept.keys()]) if (id !== current) this.#kept.delete(id);
+    if (current !== undefined) await this.#kept.get(current)?.refresh();
+  }
+}
+
+export const timelines = new Timelines();
