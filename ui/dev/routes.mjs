@@ -1,0 +1,196 @@
+// Development only: the loopback API's calls over a World. Each returns [status, body].
+import { qrSvg } from './qr.mjs';
+import { DAY } from './world.mjs';
+
+const problem = (status, code, message) => [status, { error: { code, message } }];
+const missing = problem(404, 'not_found', 'That is not here any more.');
+const SENT_AFTER_MS = 350;
+const DELIVERED_AFTER_MS = 900;
+
+function changed(world, conversation, message) {
+  world.preview(conversation);
+  world.emit('message', message);
+  world.emit('conversation', conversation);
+  return [200, message];
+}
+
+function send(world, conversation, body) {
+  const quoted = world.messages.get(conversation.id).find((message) => message.id === body.reply_to);
+  const message = world.put(conversation, world.self, body.text, Date.now(), {
+    delivery: 'queued',
+    ...(quoted ? { reply_to: { id: quoted.id, sender: quoted.sender, text: quoted.text } } : {}),
+  });
+  conversation.draft = '';
+  changed(world, conversation, message);
+  const sent = { ...message };
+  if (conversation.state === 'active' && world.connections[0].status === 'connected') {
+    const step = (delivery) => {
+      message.delivery = delivery;
+      changed(world, conversation, message);
+    };
+    setTimeout(step, SENT_AFTER_MS, 'sent');
+    if (conversation.kind === 'direct') setTimeout(step, DELIVERED_AFTER_MS, 'delivered');
+  }
+  return [200, sent];
+}
+
+function page(world, conversation, query) {
+  const list = world.messages.get(conversation.id);
+  const limit = Math.min(200, Math.max(1, Number(query.get('limit') ?? 50)));
+  const before = query.has('before') ? Number(query.get('before')) : Infinity;
+  let end = list.length;
+  if (before !== Infinity) {
+    end = list.findIndex((message) => message.position >= before);
+    if (end < 0) end = list.length;
+  }
+  const start = Math.max(0, end - limit);
+  return [200, { messages: list.slice(start, end), has_more: start > 0 }];
+}
+
+function react(world, conversation, message, { emoji, present }) {
+  const known = message.reactions.find((reaction) => reaction.emoji === emoji);
+  if (present && !known) message.reactions.push({ emoji, count: 1, own: true });
+  else if (known && known.own !== present) {
+    known.own = present;
+    known.count += present ? 1 : -1;
+    message.reactions = message.reactions.filter((reaction) => reaction.count > 0);
+  }
+  return changed(world, conversation, message);
+}
+
+function aboutMessage(world, conversation, message, method, verb, body) {
+  if (method === 'PUT' && !verb) {
+    Object.assign(message, { text: body.text, edited: true });
+    return changed(world, conversation, message);
+  }
+  if (method === 'DELETE' && !verb) {
+    Object.assign(message, { text: '', deleted: true, reactions: [] });
+    changed(world, conversation, message);
+    return [204];
+  }
+  if (verb === 'reactions') return react(world, conversation, message, body);
+  if (verb === 'retry') {
+    message.delivery = 'queued';
+    delete message.failure;
+    setTimeout(() => {
+      message.delivery = 'sent';
+      changed(world, conversation, message);
+    }, SENT_AFTER_MS);
+    return changed(world, conversation, { ...message });
+  }
+  return missing;
+}
+
+function safety(world, conversation) {
+  const digits = [...Array(12).keys()].map((index) => String((index * 48611 + 10273) % 100_000).padStart(5, '0'));
+  return { digits, qr_svg: qrSvg(digits.join('')), verified: world.verified.has(conversation.peer) };
+}
+
+function aboutConversation(world, method, [id, verb, messageId, messageVerb], query, body) {
+  const conversation = world.conversations.get(id);
+  if (!conversation) return missing;
+  const renewed = () => {
+    world.emit('conversation', conversation);
+    return [204];
+  };
+  if (!verb && method === 'GET') return [200, conversation];
+  if (!verb && method === 'DELETE') {
+    world.conversations.delete(id);
+    world.emit('conversation_removed', { id });
+    return [204];
+  }
+  if (verb === 'messages' && messageId) {
+    const message = world.messages.get(id).find((one) => one.id === messageId);
+    return message ? aboutMessage(world, conversation, message, method, messageVerb, body) : missing;
+  }
+  if (verb === 'messages') return method === 'GET' ? page(world, conversation, query) : send(world, conversation, body);
+  if (verb === 'accept') {
+    conversation.state = 'active';
+    renewed();
+    return [200, conversation];
+  }
+  if (verb === 'read') {
+    conversation.unread_count = 0;
+    return renewed();
+  }
+  if (verb === 'draft') {
+    conversation.draft = body.text;
+    return renewed();
+  }
+  if (verb === 'typing') return [204];
+  if (verb === 'safety') {
+    if (method === 'PUT') {
+      if (body.verified) world.verified.add(conversation.peer);
+      else world.verified.delete(conversation.peer);
+      const contact = world.contacts.get(conversation.peer);
+      if (contact) world.emit('contact', Object.assign(contact, { verified: body.verified }));
+    }
+    return [200, safety(world, conversation)];
+  }
+  return missing;
+}
+
+function addContact(world, { link }) {
+  const name = /^aside:\/\/contact\/([a-z]+)/.exec(link)?.[1];
+  if (!name) return problem(400, 'bad_link', 'This is not a contact link. It begins with aside://contact/.');
+  const person = world.person(name);
+  const conversation = world.direct(person, { state: 'pending', updated_at: Date.now() });
+  const contact = Object.assign(world.contacts.get(person.address), { state: 'adding' });
+  world.emit('conversation', conversation);
+  world.emit('contact', contact);
+  return [200, contact];
+}
+
+function createGroup(world, { title, members }) {
+  const conversation = world.conversation({
+    kind: 'group',
+    title,
+    updated_at: Date.now(),
+    members: [
+      { ...world.self, role: 'admin' },
+      ...members.map((address) => ({ address, display_name: world.contacts.get(address).display_name, is_self: false, role: 'member' })),
+    ],
+  });
+  world.put(conversation, world.self, 'You made the group', Date.now(), { kind: 'event', delivery: undefined });
+  world.emit('conversation', conversation);
+  return [200, conversation];
+}
+
+function contactLink(world) {
+  const link = 'aside://contact/mira@home.example.org#Zk3tq8vXn1y5bWm2RdG7hLpS9cJfTa4EoUuKiQwVxYz';
+  return [200, { link, qr_svg: qrSvg(link), expires_at: world.now + 14 * DAY }];
+}
+
+function join(world, { name }) {
+  if (name === 'taken') return problem(409, 'name_taken', 'Somebody on this server already has that name. Choose another.');
+  world.joined = true;
+  world.self = { ...world.self, display_name: name, address: `${name}@home.example.org` };
+  world.emit('state', world.state());
+  return [200, world.state()];
+}
+
+export function answer(world, method, path, query, body) {
+  const [first, ...rest] = path;
+  if (world.failing && (first === 'conversations' || first === 'contacts')) {
+    return problem(500, 'storage', 'The message store could not be read. Start Aside again.');
+  }
+  if (first === 'state') return [200, world.state()];
+  if (first === 'invites') {
+    return /^aside:\/\/join\//.test(body.invite)
+      ? [200, { server: 'home.example.org' }]
+      : problem(400, 'bad_invite', 'This is not an invite. An invite begins with aside://join/.');
+  }
+  if (first === 'join') return join(world, body);
+  if (first === 'conversations' && rest.length > 0) return aboutConversation(world, method, rest, query, body);
+  if (first === 'conversations') return [200, [...world.conversations.values()]];
+  if (first === 'groups') return createGroup(world, body);
+  if (first === 'contacts' && rest[0] === 'link') return contactLink(world);
+  if (first === 'contacts') return method === 'POST' ? addContact(world, body) : [200, [...world.contacts.values()]];
+  if (first === 'settings') {
+    Object.assign(world.settings, body);
+    world.emit('state', world.state());
+    return [200, world.settings];
+  }
+  if (first === 'quit') return [204];
+  return missing;
+}

@@ -1,0 +1,281 @@
+// Development only: an imagined person's conversations, in memory.
+
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+const HOST = 'home.example.org';
+
+export class World {
+  constructor(now, scenario) {
+    this.now = now;
+    this.scenario = scenario;
+    this.signedIn = scenario !== 'signed-out';
+    this.down = false;
+    this.failing = scenario === 'failing';
+    this.listeners = new Set();
+    this.conversations = new Map();
+    this.messages = new Map();
+    this.contacts = new Map();
+    this.verified = new Set();
+    this.nextId = 1;
+    this.self = { address: `mira@${HOST}`, display_name: 'Mira Lindqvist', is_self: true };
+    this.settings = { theme: 'system', read_receipts: true, typing_indicators: true, notifications: false };
+    this.connections = [{ server: HOST, status: 'connected', since: now - 3 * HOUR }];
+    this.joined = scenario !== 'first-run';
+    if (scenario === 'busy' || scenario === 'failing' || scenario === 'huge' || scenario === 'offline') fill(this);
+    if (scenario === 'offline') {
+      this.connections = [
+        { server: HOST, status: 'offline', since: now - 12 * MINUTE, advice: `${HOST} does not answer. Messages wait here and go out by themselves.` },
+      ];
+    }
+  }
+
+  person(name, display = name[0].toUpperCase() + name.slice(1)) {
+    return { address: name.includes('@') ? name : `${name}@${HOST}`, display_name: display, is_self: false };
+  }
+
+  state() {
+    return {
+      version: '0.1.0',
+      profile: 'default',
+      account: this.joined ? { address: this.self.address, name: this.self.display_name, server: HOST } : null,
+      connections: this.joined ? this.connections : [],
+      settings: this.settings,
+      unread_total: [...this.conversations.values()].reduce((sum, one) => sum + one.unread_count, 0),
+    };
+  }
+
+  conversation(fields) {
+    const conversation = {
+      id: `c${this.nextId++}`,
+      kind: 'direct',
+      members: [{ ...this.self, role: 'admin' }],
+      last_message: null,
+      updated_at: this.now,
+      unread_count: 0,
+      draft: '',
+      state: 'active',
+      ...fields,
+    };
+    this.conversations.set(conversation.id, conversation);
+    this.messages.set(conversation.id, []);
+    return conversation;
+  }
+
+  direct(person, fields = {}) {
+    const conversation = this.conversation({
+      title: person.display_name,
+      peer: person.address,
+      members: [{ ...this.self, role: 'admin' }, { ...person, role: 'admin' }],
+      ...fields,
+    });
+    if (conversation.state !== 'request') {
+      this.contacts.set(person.address, {
+        address: person.address,
+        display_name: person.display_name,
+        conversation_id: conversation.id,
+        state: 'active',
+        verified: this.verified.has(person.address),
+      });
+    }
+    return conversation;
+  }
+
+  /** Puts a message at the end and renews the conversation's preview. */
+  put(conversation, sender, text, sent_at, fields = {}) {
+    const list = this.messages.get(conversation.id);
+    const message = {
+      id: `m${this.nextId++}`,
+      conversation_id: conversation.id,
+      sender,
+      kind: 'text',
+      text,
+      sent_at,
+      position: (list.at(-1)?.position ?? 0) + 1,
+      edited: false,
+      deleted: false,
+      reactions: [],
+      ...(sender.is_self ? { delivery: 'read' } : {}),
+      ...fields,
+    };
+    list.push(message);
+    if (message.kind === 'text') this.preview(conversation);
+    return message;
+  }
+
+  preview(conversation) {
+    const last = this.messages.get(conversation.id).findLast((message) => message.kind === 'text');
+    if (!last) return;
+    conversation.last_message = {
+      sender: last.sender,
+      text: last.deleted ? 'Message deleted' : last.text,
+      sent_at: last.sent_at,
+      ...(last.delivery ? { delivery: last.delivery } : {}),
+    };
+    conversation.updated_at = last.sent_at;
+  }
+
+  emit(type, data) {
+    for (const listener of this.listeners) listener(type, data);
+  }
+}
+
+function fill(world) {
+  const { now, self } = world;
+  const anna = world.person('anna', 'Anna Bergström');
+  const tomas = world.person('tomas', 'Tomás Herrera');
+  const yael = world.person('yael', 'יעל כהן');
+  const omar = world.person('omar', 'عمر الخطيب');
+  const priya = world.person('priya', 'Priya Raman');
+  const long = world.person(
+    'wolfeschlegelsteinhausenbergerdorff@messages.a-rather-long-server-name.example.net:8443',
+    'Hubert Blaine Wolfeschlegelsteinhausenbergerdorff Senior',
+  );
+  const jun = world.person('jun', 'Jun');
+  const stranger = world.person('sam@elsewhere.example.net', 'Sam Okafor');
+  const lea = world.person('lea', 'Léa Fontaine');
+  world.verified.add(anna.address).add(priya.address);
+
+  annaTalk(world, anna);
+  groupTalk(world, anna, tomas, priya, jun);
+
+  const request = world.direct(stranger, { state: 'request' });
+  world.put(request, stranger, 'Hi Mira, we met at the allotment open day. You wanted the number of the compost people?', now - 47 * MINUTE);
+
+  const withTomas = world.direct(tomas, { draft: 'I looked at the boiler again and' });
+  world.put(withTomas, self, 'Did the plumber come?', now - 5 * HOUR);
+  world.put(withTomas, tomas, 'He did. He wants to see it running first.', now - 5 * HOUR + 2 * MINUTE);
+
+  const withOmar = world.direct(omar, { unread_count: 1 });
+  world.put(withOmar, self, 'Did you get home all right?', now - 7 * HOUR);
+  world.put(withOmar, omar, 'وصلت البيت الحمد لله، شكرًا على السهرة الجميلة. نلتقي الأسبوع القادم إن شاء الله؟', now - 6 * HOUR - 20 * MINUTE);
+
+  const withYael = world.direct(yael);
+  world.put(withYael, yael, 'אני מגיעה בסביבות שמונה, להביא משהו?', now - DAY - 2 * HOUR);
+  world.put(withYael, self, 'רק את עצמך 🙂', now - DAY - 2 * HOUR + 3 * MINUTE);
+  world.put(withYael, yael, 'Perfect. And bring the blue folder, https://docs.example.org/folder/blue?page=2 has the list.', now - DAY - HOUR);
+
+  const failed = world.direct(jun);
+  world.put(failed, jun, 'Can you send me the address?', now - DAY - 5 * HOUR);
+  world.put(failed, self, 'Harbour Street 12, second floor', now - DAY - 4 * HOUR, {
+    delivery: 'failed',
+    failure: 'Jun’s server did not take the message for three days.',
+  });
+
+  const paused = world.direct(priya, {
+    state: 'paused',
+    paused_reason: 'Priya’s keys have changed in a way that she has not confirmed. Nothing is sent until you have compared the safety number with her.',
+  });
+  world.put(paused, self, 'See you on Thursday then', now - 2 * DAY);
+  world.put(paused, priya, 'Thursday it is 👋', now - 2 * DAY + 4 * MINUTE);
+
+  const pending = world.direct(lea, { state: 'pending' });
+  world.put(pending, self, 'Hello Léa, this is Mira', now - 3 * DAY, { delivery: 'queued' });
+
+  const withLong = world.direct(long);
+  world.put(withLong, long, 'A short note from somebody with a very long name and a word thatiswrittenwithoutanyspacesatallsothatithastobreaksomewhereinthemiddleofthebubble.', now - 5 * DAY);
+
+  if (world.scenario === 'huge') hugeTalk(world);
+  world.contacts.set(`noor@elsewhere.example.net`, {
+    address: 'noor@elsewhere.example.net',
+    display_name: 'Noor',
+    conversation_id: pending.id,
+    state: 'failed',
+    failure: 'This link has been used up. Ask Noor for a new one.',
+    verified: false,
+  });
+  world.contacts.get(lea.address).state = 'adding';
+  fillQuiet(world);
+}
+
+/** Enough quiet rows that the list scrolls. */
+function fillQuiet(world) {
+  const names = ['Ines', 'Karl', 'Bo', 'Freya', 'Matti', 'Oksana'];
+  names.forEach((name, index) => {
+    const person = world.person(name.toLowerCase(), name);
+    const conversation = world.direct(person);
+    const at = world.now - (8 + index * 9) * DAY;
+    world.put(conversation, person, 'Thanks!', at);
+    world.put(conversation, world.self, 'Any time.', at + MINUTE, { delivery: 'delivered' });
+  });
+}
+
+function annaTalk(world, anna) {
+  const { now, self } = world;
+  const talk = world.direct(anna);
+  const base = now - DAY - 6 * HOUR;
+  world.put(talk, anna, 'Are we still on for the hut this weekend?', base);
+  world.put(talk, self, 'Yes! I have the key.', base + 2 * MINUTE);
+  world.put(talk, self, 'The forecast says sun on Saturday and a bit of rain on Sunday, so I would walk the long way up on the first day and take the forest path back.', base + 3 * MINUTE);
+  world.put(talk, anna, 'The long way it is', base + 9 * MINUTE, { reactions: [{ emoji: '👍', count: 1, own: true }] });
+  const morning = now - 2 * HOUR;
+  const question = world.put(talk, anna, 'Packing list so far:\n– stove and gas\n– two ropes\n– the good coffee\n– cards', morning);
+  world.put(talk, self, 'The good coffee is the most important item on any list.', morning + 90_000, {
+    reply_to: { id: question.id, sender: anna, text: 'Packing list so far: – stove and gas – two ropes' },
+    reactions: [{ emoji: '😂', count: 1, own: false }, { emoji: '☕', count: 1, own: true }],
+  });
+  world.put(talk, anna, 'Obviously.', morning + 2 * MINUTE);
+  world.put(talk, anna, 'Here is the map of the upper part: https://maps.example.org/hut/upper-path?z=14', morning + 3 * MINUTE, { edited: true });
+  world.put(talk, anna, '', morning + 4 * MINUTE, { deleted: true });
+  world.put(talk, self, '🏕️', morning + 12 * MINUTE, { delivery: 'read' });
+  world.put(talk, anna, 'What time do you want to leave? I could be at yours at seven, or we meet at the station if that is easier for you.', now - 19 * MINUTE);
+  world.put(talk, self, 'Seven at mine. I make breakfast.', now - 17 * MINUTE, { delivery: 'read' });
+  world.put(talk, self, 'And I ask Tomás for his rope.', now - 16 * MINUTE, { delivery: 'delivered' });
+  world.put(talk, self, 'He said yes', now - 4 * MINUTE, { delivery: 'sent' });
+  world.put(talk, self, 'Now we have three', now - 3 * MINUTE, { delivery: 'queued' });
+  world.anna = talk.id;
+}
+
+function groupTalk(world, anna, tomas, priya, jun) {
+  const { now, self } = world;
+  const group = world.conversation({
+    kind: 'group',
+    title: 'Allotment garden',
+    members: [
+      { ...self, role: 'admin' },
+      { ...anna, role: 'admin' },
+      { ...tomas, role: 'member' },
+      { ...priya, role: 'member' },
+      { ...jun, role: 'member' },
+    ],
+    unread_count: 5,
+  });
+  const at = now - DAY - 3 * HOUR;
+  world.put(group, self, 'You made the group', at, { kind: 'event', delivery: undefined });
+  world.put(group, self, 'You added Anna, Tomás, Priya and Jun', at + 1000, { kind: 'event', delivery: undefined });
+  world.put(group, self, 'Water is back on. Please close the tap by the shed properly, it drips.', at + 5 * MINUTE, { delivery: 'sent' });
+  world.put(group, tomas, 'Good. The tomatoes were about to write letters.', at + 20 * MINUTE, { reactions: [{ emoji: '😂', count: 3, own: true }, { emoji: '🍅', count: 2, own: false }] });
+  world.put(group, priya, 'Who has the key to the shed?', now - 3 * HOUR);
+  world.put(group, self, 'It hangs at my door, take it any time.', now - 3 * HOUR + 4 * MINUTE, { delivery: 'sent' });
+  world.put(group, anna, 'I took it this morning', now - 40 * MINUTE);
+  world.put(group, anna, 'and put it back', now - 39 * MINUTE);
+  world.put(group, jun, 'Somebody planted courgettes again.', now - 14 * MINUTE);
+  world.put(group, jun, 'Eleven of them.', now - 13 * MINUTE, { reactions: [{ emoji: '😮', count: 2, own: false }] });
+  world.put(group, tomas, 'That was the committee.', now - 9 * MINUTE);
+  world.group = group.id;
+}
+
+function hugeTalk(world) {
+  const person = world.person('archive', 'The long archive');
+  const talk = world.direct(person);
+  const list = world.messages.get(talk.id);
+  const phrases = ['Yes.', 'I think so too.', 'Let us look at it tomorrow when the light is better and everybody has had some sleep.', 'Ha!', 'Two\nlines'];
+  for (let i = 1; i <= 100_000; i += 1) {
+    const own = i % 7 < 3;
+    list.push({
+      id: `h${i}`,
+      conversation_id: talk.id,
+      sender: own ? world.self : person,
+      kind: 'text',
+      text: `${i}. ${phrases[i % phrases.length]}`,
+      sent_at: world.now - DAY - (100_000 - i) * 7 * MINUTE,
+      position: i,
+      edited: false,
+      deleted: false,
+      reactions: [],
+      ...(own ? { delivery: 'read' } : {}),
+    });
+  }
+  world.preview(talk);
+  world.huge = talk.id;
+}
