@@ -1,0 +1,245 @@
+//! Our own commits. Each is made inline, stays pending until the server took it, and is then merged, or cleared when
+//! another one won (DESIGN 4a rule 1). The pending state and everything that goes with it are on disk.
+
+use super::{Group, to_seed};
+use crate::channel_keys::ChannelKeys;
+use crate::credential::{self, Member};
+use crate::error::MlsError;
+use crate::key_package::CheckedKeyPackage;
+use crate::metadata::Metadata;
+use crate::provider::{DeviceSigner, Session};
+use crate::role::{self, Change};
+use aside_protocol::id::ChannelId;
+use aside_protocol::identity::MemberCredential;
+use openmls::group::{CommitMessageBundle, GroupContext};
+use openmls::prelude::{Extensions, KeyPackage, LeafNodeIndex, LeafNodeParameters};
+use openmls_traits::OpenMlsProvider;
+use tls_codec::Serialize;
+
+/// A commit that adds members, and what they need once the server took it.
+#[derive(Clone)]
+pub struct PendingAdd {
+    /// An MLSMessage, for [`Group::seal_commit`].
+    pub commit: Vec<u8>,
+    /// An MLSMessage for all new members together; `crate::Group::welcome_for` cuts out one's own part.
+    pub welcome: Vec<u8>,
+    /// The tree of the epoch that the commit begins.
+    pub ratchet_tree: Vec<u8>,
+}
+
+impl std::fmt::Debug for PendingAdd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PendingAdd({} bytes)", self.commit.len())
+    }
+}
+
+/// What goes into one commit.
+#[derive(Default)]
+struct Draft<'a> {
+    added: &'a [CheckedKeyPackage],
+    removed: &'a [u32],
+    metadata: Option<&'a Metadata>,
+    own_leaf: Option<&'a MemberCredential>,
+}
+
+impl Group {
+    /// Adds members in one commit, which stays pending. Add 50 at most at a time: the commit grows by 2.7 kB with each.
+    ///
+    /// # Errors
+    /// [`MlsError`]: a commit is pending, our role forbids it, or a KeyPackage does not go with the group.
+    pub fn add(
+        &mut self,
+        session: &Session<'_>,
+        signer: &DeviceSigner,
+        added: &[CheckedKeyPackage],
+    ) -> Result<PendingAdd, MlsError> {
+        self.swap(session, signer, &[], added)
+    }
+
+    /// Removes members and adds others in the same commit, as when a device that lost its state gets a fresh leaf.
+    ///
+    /// # Errors
+    /// As [`Group::add`] and [`Group::remove`].
+    pub fn swap(
+        &mut self,
+        session: &Session<'_>,
+        signer: &DeviceSigner,
+        removed: &[u32],
+        added: &[CheckedKeyPackage],
+    ) -> Result<PendingAdd, MlsError> {
+        let bundle = self.stage(session, signer, &Draft { added, removed, ..Draft::default() })?;
+        let (commit, welcome, _) = bundle.into_messages();
+        let welcome = welcome.ok_or(MlsError::Crypto { doing: "adding nobody" })?;
+        Ok(PendingAdd {
+            commit: to_bytes(&commit)?,
+            welcome: to_bytes(&welcome)?,
+            ratchet_tree: self.pending_ratchet_tree(session)?,
+        })
+    }
+
+    /// Removes members in one commit, which stays pending.
+    ///
+    /// # Errors
+    /// [`MlsError`]: a commit is pending, our role forbids it, a leaf is unknown or our own.
+    pub fn remove(
+        &mut self,
+        session: &Session<'_>,
+        signer: &DeviceSigner,
+        leaves: &[u32],
+    ) -> Result<Vec<u8>, MlsError> {
+        self.stage_alone(session, signer, &Draft { removed: leaves, ..Draft::default() })
+    }
+
+    /// Gives our leaf fresh keys and the credential as it is by now, in one commit, which stays pending.
+    ///
+    /// # Errors
+    /// [`MlsError`]: a commit is pending, or the credential does not continue the leaf's.
+    pub fn self_update(
+        &mut self,
+        session: &Session<'_>,
+        signer: &DeviceSigner,
+        credential: &MemberCredential,
+    ) -> Result<Vec<u8>, MlsError> {
+        self.stage_alone(session, signer, &Draft { own_leaf: Some(credential), ..Draft::default() })
+    }
+
+    /// Changes title and admins in one commit, which stays pending.
+    ///
+    /// # Errors
+    /// [`MlsError`]: a commit is pending, our role forbids it, or the metadata is outside its limits.
+    pub fn set_metadata(
+        &mut self,
+        session: &Session<'_>,
+        signer: &DeviceSigner,
+        metadata: &Metadata,
+    ) -> Result<Vec<u8>, MlsError> {
+        self.stage_alone(session, signer, &Draft { metadata: Some(metadata), ..Draft::default() })
+    }
+
+    /// The channel's keys of the epoch that the pending commit begins; `None` without one.
+    ///
+    /// # Errors
+    /// [`MlsError`].
+    pub fn pending_channel_keys(
+        &self,
+        session: &Session<'_>,
+        channel: &ChannelId,
+    ) -> Result<Option<ChannelKeys>, MlsError> {
+        let Some(pending) = self.mls.pending_commit() else { return Ok(None) };
+        let crypto = session.provider.crypto();
+        ChannelKeys::derive(channel, |label, context| to_seed(pending.export_secret(crypto, label, context, 32)))
+            .map(Some)
+    }
+
+    /// Whether a commit of ours is waiting for the server.
+    pub fn has_pending(&self) -> bool {
+        self.mls.pending_commit().is_some()
+    }
+
+    /// Goes on to the epoch of our commit: the server took it.
+    ///
+    /// # Errors
+    /// [`MlsError`]: none is pending, or storage.
+    pub fn merge_pending(&mut self, session: &Session<'_>) -> Result<(), MlsError> {
+        if !self.has_pending() {
+            return Err(MlsError::NoPendingCommit);
+        }
+        self.mls.merge_pending_commit(&session.provider).map_err(|error| library("merging our commit", error))
+    }
+
+    /// Drops our commit: another one won. Without one this does nothing.
+    ///
+    /// # Errors
+    /// [`MlsError::Storage`].
+    pub fn clear_pending(&mut self, session: &Session<'_>) -> Result<(), MlsError> {
+        Ok(self.mls.clear_pending_commit(session.provider.storage())?)
+    }
+
+    fn stage_alone(
+        &mut self,
+        session: &Session<'_>,
+        signer: &DeviceSigner,
+        draft: &Draft<'_>,
+    ) -> Result<Vec<u8>, MlsError> {
+        to_bytes(&self.stage(session, signer, draft)?.into_commit())
+    }
+
+    fn stage(
+        &mut self,
+        session: &Session<'_>,
+        signer: &DeviceSigner,
+        draft: &Draft<'_>,
+    ) -> Result<CommitMessageBundle, MlsError> {
+        self.check_draft(draft)?;
+        let provider = &session.provider;
+        let failed = |source| MlsError::Library { doing: "making a commit", source };
+        let extensions = draft.metadata.map(|metadata| self.extensions_with(metadata)).transpose()?;
+        let mut builder = self
+            .mls
+            .commit_builder()
+            .consume_proposal_store(false)
+            .propose_removals(draft.removed.iter().copied().map(LeafNodeIndex::new))
+            .propose_adds(draft.added.iter().map(|added| -> KeyPackage { added.key_package.clone() }));
+        if let Some(extensions) = extensions {
+            builder = builder.propose_group_context_extensions(extensions).map_err(|error| failed(Box::new(error)))?;
+        }
+        if let Some(credential) = draft.own_leaf {
+            let leaf = LeafNodeParameters::builder().with_credential_with_key(credential::to_leaf(credential)).build();
+            builder = builder.leaf_node_parameters(leaf).force_self_update(true);
+        }
+        builder
+            .load_psks(provider.storage())
+            .map_err(|error| failed(Box::new(error)))?
+            .build(provider.rand(), provider.crypto(), signer, |_| true)
+            .map_err(|error| failed(Box::new(error)))?
+            .stage_commit(provider)
+            .map_err(|error| failed(Box::new(error)))
+    }
+
+    /// Applies to our own commit what the other members will apply to it: a refused commit would only waste an epoch.
+    fn check_draft(&self, draft: &Draft<'_>) -> Result<(), MlsError> {
+        if !self.is_active() {
+            return Err(MlsError::NotAMember);
+        }
+        if self.has_pending() {
+            return Err(MlsError::PendingCommit);
+        }
+        let members = self.members()?;
+        let removed = draft.removed.iter().map(|leaf| self.member(*leaf)).collect::<Result<Vec<Member>, MlsError>>()?;
+        let added: Vec<MemberCredential> = draft.added.iter().map(|added| added.credential().clone()).collect();
+        for credential in &added {
+            credential::fits_roster(credential, &members)?;
+        }
+        let own = self.member(self.own_leaf())?.credential;
+        if let Some(new) = draft.own_leaf {
+            credential::continues(&own, new)?;
+            credential::fits_roster(new, &members)?;
+        }
+        let change = Change { added: &added, removed: &removed, is_metadata_changed: draft.metadata.is_some() };
+        role::check(&self.metadata()?, &members, &own, &change).map_err(MlsError::RoleForbids)
+    }
+
+    fn extensions_with(&self, metadata: &Metadata) -> Result<Extensions<GroupContext>, MlsError> {
+        let mut extensions = self.mls.extensions().clone();
+        extensions.add_or_replace(metadata.to_extension()?).map_err(|error| library("writing metadata", error))?;
+        Ok(extensions)
+    }
+
+    fn pending_ratchet_tree(&self, session: &Session<'_>) -> Result<Vec<u8>, MlsError> {
+        let pending = self.mls.pending_commit().ok_or(MlsError::NoPendingCommit)?;
+        pending
+            .export_ratchet_tree(session.provider.crypto(), self.mls.export_ratchet_tree())
+            .map_err(|error| library("building the next tree", error))?
+            .ok_or(MlsError::NotAMember)?
+            .tls_serialize_detached()
+            .map_err(|error| library("writing the next tree", error))
+    }
+}
+
+pub(super) fn library<E: std::error::Error + Send + Sync + 'static>(doing: &'static str, error: E) -> MlsError {
+    MlsError::Library { doing, source: Box::new(error) }
+}
+
+fn to_bytes(message: &openmls::prelude::MlsMessageOut) -> Result<Vec<u8>, MlsError> {
+    message.tls_serialize_detached().map_err(|error| library("writing a message", error))
+}
