@@ -26,5 +26,5 @@ export function hueOf(identity: string): number {
   for (const byte of new TextEncoder().encode(identity)) {
     hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   }
-  return (hash ^ (hash >>> 15)) % HUES;
+  return ((hash ^ (hash >>> 15)) >>> 0) % HUES;
 }

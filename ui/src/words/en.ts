@@ -188,6 +188,7 @@ export const en = {
 
   people: {
     title: 'People',
+    person: 'Contact',
     list: 'Contacts',
     add: 'Add a contact',
     empty: 'Nobody here yet. Add your first contact.',
