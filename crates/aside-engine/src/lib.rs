@@ -1,1 +1,233 @@
-//! Placeholder.
+//! The client's heart. In a message's path it stands between the loopback API and the connections: it keeps the
+//! timeline, encrypts and decrypts through `aside-mls`, and decides what is sent. It owns its database.
+//!
+//! It is pure but for that database: no socket, clock, thread or randomness of its own. Time and randomness are
+//! arguments, so every failure replays from a seed. **One input is one transaction**: MLS state, timeline and cursor
+//! change together or not at all, and outputs exist only after the commit.
+
+mod account;
+mod channel;
+mod contact;
+mod context;
+pub mod content;
+pub mod conversation;
+pub mod error;
+mod id;
+mod inbox;
+pub mod input;
+mod job;
+mod network;
+mod pump;
+mod safety;
+mod schema;
+mod server;
+pub mod settings;
+mod timeline;
+pub mod view;
+
+use account::Identity;
+use aside_mls::{Group, Mls};
+use aside_protocol::id::ChannelId;
+use context::Context;
+use error::{CommandError, EngineError};
+use input::{Answer, Command, Input, Link, Now, Output, Wanted};
+use network::LinkState;
+use rand_core::CryptoRng;
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+
+/// Numbers that a simulation makes smaller.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// KeyPackages in stock on the server.
+    pub key_packages: u32,
+    /// The least wait before a device that joined renews its leaf's keys, in milliseconds.
+    pub rotate_after_join_ms: i64,
+    /// How often a leaf's keys are renewed, in milliseconds.
+    pub rotate_every_ms: i64,
+    /// How long a receipt waits for others to join it, in milliseconds.
+    pub receipt_delay_ms: i64,
+    /// Faults on purpose.
+    pub defects: Defects,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            key_packages: 50,
+            rotate_after_join_ms: 60_000,
+            rotate_every_ms: 7 * 86_400_000,
+            receipt_delay_ms: 400,
+            defects: Defects::default(),
+        }
+    }
+}
+
+/// Faults that the simulator plants to see that it catches them. Without the feature there are none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Defects {
+    /// The cursor moves in the transaction after the one that took the entry.
+    #[cfg(feature = "planted-defects")]
+    pub cursor_outside_transaction: bool,
+    /// A retry encrypts again although the epoch did not move, under a new append id.
+    #[cfg(feature = "planted-defects")]
+    pub retry_re_encrypts: bool,
+    /// A content that was taken before is taken again.
+    #[cfg(feature = "planted-defects")]
+    pub dedupe_off: bool,
+}
+
+impl Defects {
+    #[cfg(feature = "planted-defects")]
+    fn cursor_outside_transaction(self) -> bool {
+        self.cursor_outside_transaction
+    }
+    #[cfg(feature = "planted-defects")]
+    fn retry_re_encrypts(self) -> bool {
+        self.retry_re_encrypts
+    }
+    #[cfg(feature = "planted-defects")]
+    fn dedupe_off(self) -> bool {
+        self.dedupe_off
+    }
+    #[cfg(not(feature = "planted-defects"))]
+    const fn cursor_outside_transaction(self) -> bool {
+        false
+    }
+    #[cfg(not(feature = "planted-defects"))]
+    const fn retry_re_encrypts(self) -> bool {
+        false
+    }
+    #[cfg(not(feature = "planted-defects"))]
+    const fn dedupe_off(self) -> bool {
+        false
+    }
+}
+
+/// Everything but the database. What of it mirrors the database is dropped when a transaction fails.
+pub(crate) struct Heart {
+    options: Options,
+    mls: Mls,
+    identity: Option<Identity>,
+    groups: BTreeMap<ChannelId, Group>,
+    links: BTreeMap<Link, LinkState>,
+    /// Channels whose subscription, commit or outbox may have something to do.
+    stirred: std::collections::BTreeSet<ChannelId>,
+    /// When a receipt that is waiting goes out.
+    receipts_due: BTreeMap<ChannelId, i64>,
+    /// Only with a planted defect: cursors that are written one transaction too late.
+    late_cursors: Vec<(ChannelId, u64, aside_protocol::id::ChainHead)>,
+}
+
+/// The engine of one profile.
+pub struct Engine {
+    db: Connection,
+    heart: Heart,
+}
+
+impl Engine {
+    /// Opens a profile's database, which the caller has already given its key, and brings it up to date.
+    ///
+    /// # Errors
+    /// [`EngineError`]: the database's own, a damaged row, or a database of a newer program.
+    pub fn open(mut connection: Connection, options: Options) -> Result<Self, EngineError> {
+        schema::migrate(&mut connection)?;
+        connection.set_prepared_statement_cache_capacity(256);
+        let heart = Heart {
+            options,
+            mls: Mls::new()?,
+            identity: account::load(&connection)?,
+            groups: BTreeMap::new(),
+            links: BTreeMap::new(),
+            stirred: Default::default(),
+            receipts_due: BTreeMap::new(),
+            late_cursors: Vec::new(),
+        };
+        Ok(Self { db: connection, heart })
+    }
+
+    /// Gives the database back; everything in memory is lost, as in a crash.
+    pub fn into_connection(self) -> Connection {
+        self.db
+    }
+
+    /// Takes one input: one transaction, then the outputs.
+    ///
+    /// # Errors
+    /// [`EngineError`]: nothing of the input took effect, and the engine has dropped what it knew of its connections: the
+    /// caller closes them all and opens them again.
+    pub fn handle(
+        &mut self,
+        now: Now,
+        randomness: &mut dyn CryptoRng,
+        input: Input,
+    ) -> Result<Vec<Output>, EngineError> {
+        let taken = self.in_transaction(now, randomness, |heart, context| heart.take(context, input).map_err(Failed::Lost));
+        taken.map(|((), outputs)| outputs)
+    }
+
+    /// Carries out a command: one transaction, then the answer and the outputs.
+    ///
+    /// # Errors
+    /// [`CommandError`]: a sentence for a person; nothing was changed.
+    pub fn command(
+        &mut self,
+        now: Now,
+        randomness: &mut dyn CryptoRng,
+        command: Command,
+    ) -> Result<(Answer, Vec<Output>), CommandError> {
+        self.in_transaction(now, randomness, |heart, context| {
+            heart.command(context, command).map_err(|error| match error {
+                CommandError::Engine(_) => Failed::Lost(error),
+                _ => Failed::Declined(error),
+            })
+        })
+    }
+
+    /// The connections that shall be open.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn wanted(&self) -> Result<Vec<Wanted>, EngineError> {
+        pump::wanted(&self.db, self.heart.identity.as_ref())
+    }
+
+    fn in_transaction<T, E: From<EngineError>>(
+        &mut self,
+        now: Now,
+        randomness: &mut dyn CryptoRng,
+        step: impl FnOnce(&mut Heart, &mut Context<'_>) -> Result<T, Failed<E>>,
+    ) -> Result<(T, Vec<Output>), E> {
+        let lost = |error: EngineError| Failed::Lost(E::from(error));
+        let result = self.db.transaction().map_err(|error| lost(error.into())).and_then(|transaction| {
+            let mut context = Context::new(&transaction, now, randomness, self.heart.options.defects);
+            self.heart.write_late_cursors(&mut context).map_err(lost)?;
+            let value = step(&mut self.heart, &mut context)?;
+            self.heart.pump(&mut context).map_err(lost)?;
+            let outputs = context.into_outputs();
+            transaction.commit().map_err(|error| lost(error.into()))?;
+            Ok((value, outputs))
+        });
+        result.or_else(|failed| {
+            // After a rollback the groups in memory may be ahead of the disk.
+            self.heart.groups.clear();
+            match failed {
+                Failed::Declined(error) => Err(error),
+                Failed::Lost(error) => {
+                    self.heart.links.clear();
+                    self.heart.late_cursors.clear();
+                    self.heart.identity = account::load(&self.db)?;
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+/// How a step failed.
+enum Failed<E> {
+    /// Before it changed anything in memory: a person's command that cannot be carried out.
+    Declined(E),
+    /// Somewhere in the middle: what is known of the connections is not to be trusted.
+    Lost(E),
+}

@@ -1,0 +1,121 @@
+//! Jobs: requests that have to be made until they succeed, kept in the database so that a crash forgets none.
+
+use crate::context::{Context, stored, to_store};
+use crate::conversation::ConversationId;
+use crate::error::EngineError;
+use crate::input::{ConnectionKind, Link, ServerId};
+use aside_protocol::address::AccountAddress;
+use aside_protocol::frame::anonymous::Delivery;
+use aside_protocol::id::{ChannelId, Hash};
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+use rusqlite::params;
+
+/// The first wait after a retryable refusal, in milliseconds; it doubles with each.
+const BACKOFF_MS: i64 = 500;
+/// The longest wait.
+const BACKOFF_MS_MAX: i64 = 3_600_000;
+/// Jobs that are on their way at once on one link.
+pub(crate) const IN_FLIGHT_MAX: usize = 16;
+
+/// Names a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct JobId(pub i64);
+
+/// What has to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Job {
+    /// Let the home server know a delivery token (by its hash).
+    #[n(0)]
+    PutDeliveryToken(#[n(0)] Hash, #[n(1)] Option<u32>),
+    /// Get somebody's KeyPackages, to found this conversation with.
+    #[n(1)]
+    FetchKeyPackages(#[n(0)] ConversationId, #[n(1)] AccountAddress),
+    /// Make the channel; then the Welcomes go out.
+    #[n(2)]
+    CreateChannel(#[n(0)] ChannelId, #[n(1)] NewChannel),
+    /// Put an envelope into an inbox.
+    #[n(3)]
+    Deliver(#[n(0)] Delivery),
+}
+
+/// A channel that is not on its server yet, with everything that its Welcomes need.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct NewChannel {
+    #[n(0)]
+    pub epoch: u64,
+    #[n(1)]
+    pub welcome: ByteVec,
+    #[n(2)]
+    pub ratchet_tree: ByteVec,
+}
+
+impl Job {
+    fn kind(&self) -> ConnectionKind {
+        match self {
+            Job::PutDeliveryToken(..) => ConnectionKind::Account,
+            Job::FetchKeyPackages(..) | Job::CreateChannel(..) | Job::Deliver(..) => ConnectionKind::Anonymous,
+        }
+    }
+}
+
+/// Writes a job down.
+pub(crate) fn add(context: &mut Context<'_>, server: ServerId, job: &Job) -> Result<(), EngineError> {
+    let anonymous = job.kind() == ConnectionKind::Anonymous;
+    context
+        .db
+        .prepare_cached("INSERT INTO jobs (server, anonymous, body, due_ms) VALUES (?, ?, ?, ?)")?
+        .execute(params![server.0, anonymous, to_store(job), context.now.unix_ms])?;
+    Ok(())
+}
+
+/// The jobs of a link that are due, oldest first.
+pub(crate) fn due(context: &Context<'_>, link: Link) -> Result<Vec<(JobId, Job)>, EngineError> {
+    let mut statement = context.db.prepare_cached(
+        "SELECT id, body FROM jobs WHERE server = ? AND anonymous = ? AND due_ms <= ? ORDER BY id LIMIT 256",
+    )?;
+    let anonymous = link.kind == ConnectionKind::Anonymous;
+    let rows = statement.query_map(params![link.server.0, anonymous, context.now.unix_ms], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+    })?;
+    rows.map(|row| {
+        let (id, body) = row?;
+        Ok((JobId(id), stored(&body, "job")?))
+    })
+    .collect()
+}
+
+/// Reads one job again; absent once it is done.
+pub(crate) fn find(context: &Context<'_>, id: JobId) -> Result<Option<Job>, EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT body FROM jobs WHERE id = ?")?;
+    let mut rows = statement.query(params![id.0])?;
+    match rows.next()? {
+        Some(row) => Ok(Some(stored(&row.get::<_, Vec<u8>>(0)?, "job")?)),
+        None => Ok(None),
+    }
+}
+
+/// Strikes a job out.
+pub(crate) fn done(context: &Context<'_>, id: JobId) -> Result<(), EngineError> {
+    context.db.prepare_cached("DELETE FROM jobs WHERE id = ?")?.execute(params![id.0])?;
+    Ok(())
+}
+
+/// Puts a job off, longer each time.
+pub(crate) fn later(context: &mut Context<'_>, id: JobId) -> Result<(), EngineError> {
+    let attempts: u32 = context
+        .db
+        .prepare_cached("UPDATE jobs SET attempts = attempts + 1 WHERE id = ? RETURNING attempts")?
+        .query_row(params![id.0], |row| row.get(0))?;
+    let wait = BACKOFF_MS.saturating_mul(1_i64.checked_shl(attempts.min(20)).unwrap_or(i64::MAX)).min(BACKOFF_MS_MAX);
+    let jitter = context.random_ms(wait);
+    let due = context.now.unix_ms.saturating_add(wait).saturating_add(jitter);
+    context.db.prepare_cached("UPDATE jobs SET due_ms = ? WHERE id = ?")?.execute(params![due, id.0])?;
+    Ok(())
+}
+
+/// When the next job that was put off is due.
+pub(crate) fn next_due(context: &Context<'_>) -> Result<Option<i64>, EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT MIN(due_ms) FROM jobs WHERE due_ms > ?")?;
+    Ok(statement.query_row(params![context.now.unix_ms], |row| row.get(0))?)
+}
