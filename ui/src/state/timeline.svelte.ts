@@ -80,6 +80,8 @@ export class Timeline {
   /** After a reconnection: closes the gap at the end, then renews what was on the screen. */
   async refresh(): Promise<void> {
     const newestBefore = this.messages.at(-1)?.position;
+    // Nobody has opened it yet: whoever does reads it.
+    if (this.phase === 'loading') return;
     if (newestBefore === undefined) return this.loadNewest(0);
     let before: number | undefined;
     for (let page = 0; page < GAP_PAGES_MAX; page += 1) {

@@ -1,0 +1,109 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Message } from '../api/types';
+import { sample } from '../timeline/sample';
+import { Timeline } from './timeline.svelte';
+
+const server = vi.hoisted(() => ({ messages: [] as Message[], asked: 0, hold: Promise.resolve() }));
+
+vi.mock('../api/client', () => ({
+  api: {
+    messages: async (_id: string, { before, limit }: { before?: number; limit: number }) => {
+      server.asked += 1;
+      const eligible = server.messages.filter((message) => before === undefined || message.position < before);
+      const page = eligible.slice(-limit).map((message) => ({ ...message }));
+      await server.hold;
+      return { messages: page, has_more: eligible.length > page.length };
+    },
+  },
+}));
+
+const positions = (timeline: Timeline) => timeline.messages.map((message) => message.position);
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => sample(from + i));
+
+beforeEach(() => {
+  server.messages = range(1, 500);
+  server.asked = 0;
+  server.hold = Promise.resolve();
+});
+
+describe('Timeline', () => {
+  it('reads the newest page and then backwards to the beginning', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    expect(positions(timeline).at(-1)).toBe(500);
+    while (timeline.hasMore) await timeline.loadOlder();
+    expect(positions(timeline)).toEqual(range(1, 500).map((message) => message.position));
+  });
+
+  it('puts a message that arrives twice in its place once', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    timeline.upsert(sample(501));
+    timeline.upsert(sample(501, { text: 'again' }));
+    expect(positions(timeline).filter((position) => position === 501)).toHaveLength(1);
+    expect(timeline.get('m501')?.text).toBe('again');
+  });
+
+  it('moves a queued message to the place that it is given', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    timeline.upsert(sample(900, { id: 'own' }));
+    timeline.upsert(sample(501));
+    timeline.upsert(sample(502, { id: 'own' }));
+    expect(positions(timeline).slice(-3)).toEqual([500, 501, 502]);
+    expect(timeline.indexOf('own')).toBe(timeline.messages.length - 1);
+  });
+
+  it('keeps messages apart that share a position', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    timeline.upsert(sample(501, { id: 'a' }));
+    timeline.upsert(sample(501, { id: 'b' }));
+    timeline.upsert(sample(501, { id: 'a', text: 'changed' }));
+    expect(timeline.get('a')?.text).toBe('changed');
+    expect(timeline.get('b')).toBeDefined();
+  });
+
+  it('leaves a change to a message further back to the page that holds it', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    const before = timeline.messages.length;
+    timeline.upsert(sample(3, { text: 'edited long ago' }));
+    expect(timeline.messages).toHaveLength(before);
+  });
+
+  it('does not let a slow answer overwrite a newer event', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    let release = () => {};
+    server.hold = new Promise((resolve) => (release = resolve));
+    const loading = timeline.loadNewest(0);
+    timeline.upsert(sample(500, { text: 'edited meanwhile', edited: true }));
+    release();
+    await loading;
+    expect(timeline.get('m500')?.text).toBe('edited meanwhile');
+  });
+
+  it('closes the gap after an absence', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    server.messages = range(1, 1_200);
+    await timeline.refresh();
+    const seen = positions(timeline);
+    expect(seen.at(-1)).toBe(1_200);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    expect(new Set(seen).size).toBe(seen.length);
+    expect((seen.at(-1) ?? 0) - (seen[0] ?? 0) + 1).toBe(seen.length);
+  });
+
+  it('cuts what a very long absence has parted rather than show a hole', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    server.messages = range(1, 20_000);
+    await timeline.refresh();
+    const seen = positions(timeline);
+    expect((seen.at(-1) ?? 0) - (seen[0] ?? 0) + 1).toBe(seen.length);
+    expect(seen.at(-1)).toBe(20_000);
+    expect(timeline.hasMore).toBe(true);
+  });
+});
