@@ -1,6 +1,7 @@
 //! HPKE (RFC 9180) base mode with X-Wing: what seals an envelope to a device's inbox.
 
 use crate::error::MlsError;
+use crate::guard::{PUBLIC_KEY_BYTES, guarded};
 use crate::provider::{CIPHERSUITE, Session};
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::crypto::OpenMlsCrypto;
@@ -44,11 +45,13 @@ impl Session<'_> {
     /// # Errors
     /// [`MlsError::Crypto`], as for an inbox key that is none.
     pub fn seal(&self, inbox_key: &[u8], info: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, MlsError> {
-        let sealed = self
-            .provider
-            .crypto()
-            .hpke_seal(CIPHERSUITE.hpke_config(), inbox_key, info, &[], plaintext)
-            .map_err(|_| MlsError::Crypto { doing: "sealing an envelope" })?;
+        let doing = "sealing an envelope";
+        if inbox_key.len() != PUBLIC_KEY_BYTES {
+            return Err(MlsError::Crypto { doing });
+        }
+        let crypto = self.provider.crypto();
+        let sealed = guarded(doing, || crypto.hpke_seal(CIPHERSUITE.hpke_config(), inbox_key, info, &[], plaintext))?
+            .map_err(|_| MlsError::Crypto { doing })?;
         let mut bytes = sealed.kem_output.as_slice().to_vec();
         bytes.extend_from_slice(sealed.ciphertext.as_slice());
         Ok(bytes)
@@ -59,11 +62,13 @@ impl Session<'_> {
     /// # Errors
     /// [`MlsError::Crypto`]: altered, for another key, or under another `info`; HPKE does not tell which.
     pub fn open(&self, private: &[u8], info: &[u8], sealed: &[u8]) -> Result<Vec<u8>, MlsError> {
-        let failed = MlsError::Crypto { doing: "opening an envelope" };
+        let doing = "opening an envelope";
         let Some((kem_output, ciphertext)) = sealed.split_at_checked(ENCAPSULATED_KEY_BYTES) else {
-            return Err(failed);
+            return Err(MlsError::Crypto { doing });
         };
         let sealed = HpkeCiphertext { kem_output: kem_output.into(), ciphertext: ciphertext.into() };
-        self.provider.crypto().hpke_open(CIPHERSUITE.hpke_config(), &sealed, private, info, &[]).map_err(|_| failed)
+        let crypto = self.provider.crypto();
+        guarded(doing, || crypto.hpke_open(CIPHERSUITE.hpke_config(), &sealed, private, info, &[]))?
+            .map_err(|_| MlsError::Crypto { doing })
     }
 }

@@ -36,6 +36,15 @@ pub enum MlsError {
         /// The operation.
         doing: &'static str,
     },
+    /// The library panicked, as it does for some malformed keys. Drop the group and load it again.
+    #[error("the library panicked while {doing}")]
+    Panicked {
+        /// The operation.
+        doing: &'static str,
+    },
+    /// State of a group with this id is there already.
+    #[error("state of {0:?} is there already")]
+    GroupExists(GroupId),
     /// A credential that we were given or hold is not good.
     #[error(transparent)]
     Credential(#[from] CredentialFault),
@@ -143,9 +152,18 @@ pub enum JoinError {
         /// What is wrong.
         fault: CredentialFault,
     },
+    /// A member's HPKE key is none.
+    #[error("the member at leaf {leaf} has an unusable key")]
+    UnusableKey {
+        /// Where it stands.
+        leaf: u32,
+    },
     /// The group's metadata is not good.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+    /// The GroupContext has an extension that Aside does not use, as external senders.
+    #[error("the group has an extension that Aside does not use")]
+    UnexpectedExtension,
     /// Ours.
     #[error(transparent)]
     Mls(#[from] MlsError),
@@ -207,6 +225,12 @@ pub enum ProcessError {
         author: Member,
         /// What is wrong.
         fault: CredentialFault,
+    },
+    /// The commit brings in an HPKE key that is none, to which nobody could encrypt.
+    #[error("an unusable key in the commit of leaf {}", author.leaf)]
+    UnusableKey {
+        /// Who committed it.
+        author: Member,
     },
     /// The commit's metadata is not good.
     #[error("the metadata in the commit of leaf {}: {fault}", author.leaf)]

@@ -8,6 +8,7 @@ mod welcome;
 pub use commit::PendingAdd;
 pub use message::Processed;
 pub use staged::StagedCommit;
+pub use welcome::welcome_for;
 
 use crate::channel_keys::ChannelKeys;
 use crate::credential::{self, CredentialFault, Member};
@@ -62,7 +63,7 @@ impl Session<'_> {
     /// Founds a group with this device as its only member, in epoch 0.
     ///
     /// # Errors
-    /// [`MlsError`]: metadata outside its limits, or a group of that id exists.
+    /// [`MlsError`]: metadata outside its limits, or [`MlsError::GroupExists`], also for an incomplete one.
     pub fn create_group(
         &self,
         signer: &DeviceSigner,
@@ -71,7 +72,11 @@ impl Session<'_> {
         metadata: &Metadata,
     ) -> Result<Group, MlsError> {
         let failed = |source| MlsError::Library { doing: "founding a group", source };
-        let extensions = Extensions::single(metadata.to_extension()?).map_err(|error| failed(Box::new(error)))?;
+        if self.has_traces_of(&group)? {
+            return Err(MlsError::GroupExists(group));
+        }
+        let extensions =
+            Extensions::from_vec(metadata.to_extensions()?.into()).map_err(|error| failed(Box::new(error)))?;
         let config = join_config();
         let mls = MlsGroup::builder()
             .with_group_id(group.to_mls())

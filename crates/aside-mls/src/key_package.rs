@@ -7,6 +7,7 @@
 
 use crate::credential;
 use crate::error::{KeyPackageError, MlsError};
+use crate::guard::{PUBLIC_KEY_BYTES, is_usable};
 use crate::metadata::METADATA_EXTENSION_TYPE;
 use crate::provider::{CIPHERSUITE, DeviceSigner, Session};
 use aside_protocol::codec::{decode, encode};
@@ -150,12 +151,20 @@ impl Session<'_> {
         if key_package.ciphersuite() != CIPHERSUITE {
             return Err(KeyPackageError::OtherSuite);
         }
+        if !has_usable_keys(&key_package) {
+            return Err(KeyPackageError::Malformed);
+        }
         check_lifetime(&key_package, now_unix_s)?;
         let leaf = key_package.leaf_node();
         let credential = credential::verify(leaf.credential(), leaf.signature_key().as_slice())?;
         let reference = reference(self, &key_package)?;
         Ok(CheckedKeyPackage { key_package, credential, reference })
     }
+}
+
+/// Whether its HPKE keys have the length of X-Wing's.
+pub(crate) fn has_usable_keys(key_package: &KeyPackage) -> bool {
+    key_package.hpke_init_key().as_slice().len() == PUBLIC_KEY_BYTES && is_usable(key_package.leaf_node())
 }
 
 /// The KeyPackageRef.

@@ -15,6 +15,7 @@ mod envelope;
 mod ephemeral;
 mod error;
 mod group;
+mod guard;
 mod key_package;
 mod metadata;
 mod provider;
@@ -28,7 +29,7 @@ pub use envelope::InboxKeyPair;
 pub use error::{
     JoinError, KeyPackageError, MetadataError, MlsError, ProcessError, SealedError, Source, Undecryptable,
 };
-pub use group::{Group, GroupId, PendingAdd, Processed, StagedCommit};
+pub use group::{Group, GroupId, PendingAdd, Processed, StagedCommit, welcome_for};
 pub use key_package::{CheckedKeyPackage, KEY_PACKAGE_SECONDS, KeyPackageKind};
 pub use metadata::{ADMINS_MAX, Metadata, TITLE_CHARS_MAX};
 pub use provider::{DeviceSigner, Mls, SUITE, Session};

@@ -5,7 +5,9 @@ use aside_protocol::address::AccountAddress;
 use aside_protocol::codec::{decode, encode};
 use minicbor::{Decode, Encode};
 use openmls::group::GroupContext;
-use openmls::prelude::{Extension, ExtensionType, Extensions, UnknownExtension};
+use openmls::prelude::{
+    CredentialType, Extension, ExtensionType, Extensions, RequiredCapabilitiesExtension, UnknownExtension,
+};
 
 /// The longest title, in characters.
 pub const TITLE_CHARS_MAX: usize = 128;
@@ -61,12 +63,26 @@ impl Metadata {
         Ok(Extension::Unknown(METADATA_EXTENSION, UnknownExtension(encode(self))))
     }
 
+    /// The extensions of a group that has this metadata: itself, and that members must know it.
+    pub(crate) fn to_extensions(&self) -> Result<[Extension; 2], MetadataError> {
+        let required = RequiredCapabilitiesExtension::new(&[METADATA_EXTENSION_TYPE], &[], &[CredentialType::Basic]);
+        Ok([Extension::RequiredCapabilities(required), self.to_extension()?])
+    }
+
     pub(crate) fn from_extensions(extensions: &Extensions<GroupContext>) -> Result<Self, MetadataError> {
         let extension = extensions.unknown(METADATA_EXTENSION).ok_or(MetadataError::Missing)?;
         let metadata: Self = decode(&extension.0, METADATA_BYTES_MAX)?;
         metadata.check()?;
         Ok(metadata)
     }
+}
+
+/// Whether a GroupContext has nothing but metadata and what it requires: no external senders, above all.
+pub(crate) fn has_expected_extensions(extensions: &Extensions<GroupContext>) -> bool {
+    extensions.iter().all(|extension| {
+        let kind = extension.extension_type();
+        kind == METADATA_EXTENSION_TYPE || kind == ExtensionType::RequiredCapabilities
+    })
 }
 
 /// Titles and names stay out of logs.

@@ -5,6 +5,7 @@ use super::{Group, to_seed};
 use crate::channel_keys::ChannelKeys;
 use crate::credential::{self, Member};
 use crate::error::MlsError;
+use crate::guard::guarded;
 use crate::key_package::CheckedKeyPackage;
 use crate::metadata::Metadata;
 use crate::provider::{DeviceSigner, Session};
@@ -12,7 +13,7 @@ use crate::role::{self, Change};
 use aside_protocol::id::ChannelId;
 use aside_protocol::identity::MemberCredential;
 use openmls::group::{CommitMessageBundle, GroupContext};
-use openmls::prelude::{Extensions, KeyPackage, LeafNodeIndex, LeafNodeParameters};
+use openmls::prelude::{Extensions, LeafNodeIndex, LeafNodeParameters};
 use openmls_traits::OpenMlsProvider;
 use tls_codec::Serialize;
 
@@ -21,7 +22,7 @@ use tls_codec::Serialize;
 pub struct PendingAdd {
     /// An MLSMessage, for [`Group::seal_commit`].
     pub commit: Vec<u8>,
-    /// An MLSMessage for all new members together; `crate::Group::welcome_for` cuts out one's own part.
+    /// An MLSMessage for all new members together; [`crate::welcome_for`] cuts out one's own part.
     pub welcome: Vec<u8>,
     /// The tree of the epoch that the commit begins.
     pub ratchet_tree: Vec<u8>,
@@ -171,29 +172,33 @@ impl Group {
         draft: &Draft<'_>,
     ) -> Result<CommitMessageBundle, MlsError> {
         self.check_draft(draft)?;
+        let doing = "making a commit";
         let provider = &session.provider;
-        let failed = |source| MlsError::Library { doing: "making a commit", source };
         let extensions = draft.metadata.map(|metadata| self.extensions_with(metadata)).transpose()?;
-        let mut builder = self
+        let builder = self
             .mls
             .commit_builder()
             .consume_proposal_store(false)
             .propose_removals(draft.removed.iter().copied().map(LeafNodeIndex::new))
-            .propose_adds(draft.added.iter().map(|added| -> KeyPackage { added.key_package.clone() }));
-        if let Some(extensions) = extensions {
-            builder = builder.propose_group_context_extensions(extensions).map_err(|error| failed(Box::new(error)))?;
-        }
-        if let Some(credential) = draft.own_leaf {
-            let leaf = LeafNodeParameters::builder().with_credential_with_key(credential::to_leaf(credential)).build();
-            builder = builder.leaf_node_parameters(leaf).force_self_update(true);
-        }
-        builder
-            .load_psks(provider.storage())
-            .map_err(|error| failed(Box::new(error)))?
-            .build(provider.rand(), provider.crypto(), signer, |_| true)
-            .map_err(|error| failed(Box::new(error)))?
+            .propose_adds(draft.added.iter().map(|added| added.key_package.clone()));
+        let builder = match extensions {
+            Some(extensions) => {
+                builder.propose_group_context_extensions(extensions).map_err(|error| library(doing, error))?
+            }
+            None => builder,
+        };
+        let builder = match draft.own_leaf.map(credential::to_leaf) {
+            Some(leaf) => builder
+                .leaf_node_parameters(LeafNodeParameters::builder().with_credential_with_key(leaf).build())
+                .force_self_update(true),
+            None => builder,
+        };
+        let builder = builder.load_psks(provider.storage()).map_err(|error| library(doing, error))?;
+        // This encrypts to keys out of the tree.
+        guarded(doing, || builder.build(provider.rand(), provider.crypto(), signer, |_| true))?
+            .map_err(|error| library(doing, error))?
             .stage_commit(provider)
-            .map_err(|error| failed(Box::new(error)))
+            .map_err(|error| library(doing, error))
     }
 
     /// Applies to our own commit what the other members will apply to it: a refused commit would only waste an epoch.

@@ -4,6 +4,7 @@ use super::commit::library;
 use super::{Group, StagedCommit};
 use crate::credential::Member;
 use crate::error::{MlsError, ProcessError, Undecryptable};
+use crate::guard::guarded;
 use crate::provider::{DeviceSigner, Session};
 use openmls::framing::errors::MessageDecryptionError;
 use openmls::group::{ProcessMessageError, ValidationError};
@@ -53,7 +54,9 @@ impl Group {
     /// memory and on disk: roll back and load it again.
     pub fn process(&mut self, session: &Session<'_>, bytes: &[u8]) -> Result<Processed, ProcessError> {
         let message = self.parse(bytes)?;
-        let processed = self.mls.process_message(&session.provider, message).map_err(to_process_error)?;
+        let mls = &mut self.mls;
+        let processed = guarded("processing a message", || mls.process_message(&session.provider, message))?
+            .map_err(to_process_error)?;
         let Sender::Member(leaf) = *processed.sender() else { return Err(ProcessError::UnexpectedKind) };
         match processed.into_content() {
             ProcessedMessageContent::ApplicationMessage(message) => {

@@ -4,7 +4,8 @@ use super::{Group, to_seed};
 use crate::channel_keys::ChannelKeys;
 use crate::credential::{self, CredentialFault, Member};
 use crate::error::{MetadataError, MlsError, ProcessError};
-use crate::key_package::reference;
+use crate::guard::is_usable;
+use crate::key_package::{has_usable_keys, reference};
 use crate::metadata::{METADATA_EXTENSION_TYPE, Metadata};
 use crate::provider::Session;
 use crate::role::{self, Change};
@@ -87,6 +88,9 @@ impl StagedCommit {
         let members = group.members().map_err(MlsError::from)?;
         let blame_credential = |fault| ProcessError::Credential { author: author.clone(), fault };
         let contents = read_proposals(group, session, &author, &staged)?;
+        if staged.update_path_leaf_node().is_some_and(|leaf| !is_usable(leaf)) {
+            return Err(ProcessError::UnusableKey { author });
+        }
         check_own_leaf(&author, &members, &staged).map_err(blame_credential)?;
         for credential in &contents.added {
             credential::fits_roster(credential, &members).map_err(blame_credential)?;
@@ -119,6 +123,9 @@ fn read_proposals(
         }
         match queued.proposal() {
             Proposal::Add(add) => {
+                if !has_usable_keys(add.key_package()) {
+                    return Err(ProcessError::UnusableKey { author: author.clone() });
+                }
                 let leaf = add.key_package().leaf_node();
                 let credential = credential::verify(leaf.credential(), leaf.signature_key().as_slice())
                     .map_err(|fault| ProcessError::Credential { author: author.clone(), fault })?;
