@@ -54,6 +54,15 @@ export class EventStream {
     void this.#probe();
   }
 
+  /** What the stream promised could not be fetched: the client is going away after all. */
+  fail(): void {
+    if (this.#stopped) return;
+    this.#source?.close();
+    this.#source = null;
+    this.listener.lost();
+    this.#retryLater();
+  }
+
   #open(): void {
     this.#source?.close();
     const source = new EventSource('/api/events');
@@ -63,11 +72,7 @@ export class EventStream {
       this.listener.opened();
     };
     source.onerror = () => {
-      if (this.#source !== source) return;
-      source.close();
-      this.#source = null;
-      this.listener.lost();
-      this.#retryLater();
+      if (this.#source === source) this.fail();
     };
     for (const type of EVENT_TYPES) {
       source.addEventListener(type, (raw: MessageEvent<string>) => {

@@ -1,7 +1,6 @@
 // Turns a failed call into a sentence.
 import { Refused, Unreachable } from '../api/client';
 import { words } from '../words';
-import { session } from './session.svelte';
 import { toasts } from './toasts.svelte';
 
 export function sentenceFor(error: unknown): string {
@@ -11,7 +10,6 @@ export function sentenceFor(error: unknown): string {
 }
 
 export function complain(error: unknown): void {
-  if (error instanceof Unreachable) session.reachable = false;
   if (error instanceof Refused && error.status === 401) return;
   toasts.problem(sentenceFor(error));
 }

@@ -54,7 +54,7 @@ class Live {
         timelines.refreshAll(this.#shown()),
       ]);
     } catch (error) {
-      if (error instanceof Unreachable) session.reachable = false;
+      if (error instanceof Unreachable) this.#stream.fail();
       else if (!(error instanceof Refused)) throw error;
     }
   }

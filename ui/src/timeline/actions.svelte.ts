@@ -22,6 +22,8 @@ export class MessageActions {
   mode = $state.raw<ComposerMode>({ kind: 'write' });
   /** Set by the list: scrolls to a message and marks it for a moment. */
   goTo: (id: string) => void = () => undefined;
+  /** Set by the composer. */
+  focusComposer: () => void = () => undefined;
 
   constructor(private readonly timeline: Timeline) {}
 

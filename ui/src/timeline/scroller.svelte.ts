@@ -1,5 +1,6 @@
 // The mathematics of the list on the screen: which rows to draw, and what stays still when rows
 // above change. It owns the scroll position; the component owns the DOM.
+import type { Message } from '../api/types';
 import type { Anchor, Timeline } from '../state/timeline.svelte';
 import { RowHeights } from './heights';
 import { guessedHeight } from './shape';
@@ -46,7 +47,16 @@ export class Scroller {
     if (sameRows && messages.length > 2_000) return;
     this.#first = messages[0]?.id;
     this.#last = messages.at(-1)?.id;
-    this.heights.reset(messages.map((message) => this.#known.get(message.id) ?? guessedHeight(message)));
+    this.heights.reset(messages.map((message) => this.#knownOrGuessed(message)));
+  }
+
+  #knownOrGuessed(message: Message): number {
+    let height = this.#known.get(message.id);
+    if (height === undefined) {
+      height = guessedHeight(message);
+      this.#known.set(message.id, height);
+    }
+    return height;
   }
 
   /** Notes what a row measures; true when that changes anything. */

@@ -191,6 +191,7 @@ export const en = {
     person: 'Contact',
     list: 'Contacts',
     add: 'Add a contact',
+    addAgain: 'Add with a new link',
     empty: 'Nobody here yet. Add your first contact.',
     failed: 'Your contacts could not be read.',
     nothingOpen: 'Pick somebody to see more about them.',
