@@ -45,7 +45,8 @@ pub(crate) struct Contact {
     pub verified: bool,
 }
 
-const COLUMNS: &str = "address, server, root_key, key_sets, token, introduction, introduction_token, conversation, state,
+const COLUMNS: &str =
+    "address, server, root_key, key_sets, token, introduction, introduction_token, conversation, state,
     failure, verified";
 
 type Columns = (
@@ -79,7 +80,8 @@ fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Columns> {
 }
 
 fn parse(columns: Columns) -> Result<Contact, EngineError> {
-    let (address, server, root_key, key_sets, token, introduction, link, conversation, state, failure, verified) = columns;
+    let (address, server, root_key, key_sets, token, introduction, link, conversation, state, failure, verified) =
+        columns;
     Ok(Contact {
         address: address.parse().map_err(|_| EngineError::Damaged { what: "contact's address" })?,
         server: server.map(ServerId),
@@ -202,7 +204,11 @@ pub(crate) fn own_token_for(
 }
 
 /// Adds somebody by link and begins the conversation with them; with somebody known it goes on.
-pub(crate) fn add(heart: &mut Heart, context: &mut Context<'_>, link: &ContactLink) -> Result<ConversationId, CommandError> {
+pub(crate) fn add(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    link: &ContactLink,
+) -> Result<ConversationId, CommandError> {
     let identity = heart.identity.as_ref().ok_or(CommandError::NotJoined)?;
     if link.address == identity.address {
         return Err(CommandError::OwnLink);
@@ -224,10 +230,7 @@ pub(crate) fn add(heart: &mut Heart, context: &mut Context<'_>, link: &ContactLi
         root_key: link.root_key,
         key_sets: known.map(|contact| contact.key_sets).unwrap_or_default(),
         token: link.secret.delivery_token(),
-        introduction: Some((
-            link.secret.introduction(&identity.root_key),
-            link.secret.delivery_token().hash(),
-        )),
+        introduction: Some((link.secret.introduction(&identity.root_key), link.secret.delivery_token().hash())),
         conversation: id,
         state: State::Adding,
         failure: None,
@@ -320,9 +323,6 @@ pub(crate) fn is_introduced(
     if LinkSecret(secret).introduction(introducer) != *proof {
         return Ok(false);
     }
-    context
-        .db
-        .prepare_cached("UPDATE contact_links SET used = 1 WHERE token_hash = ?")?
-        .execute(params![token.0])?;
+    context.db.prepare_cached("UPDATE contact_links SET used = 1 WHERE token_hash = ?")?.execute(params![token.0])?;
     Ok(true)
 }

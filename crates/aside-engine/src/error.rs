@@ -117,3 +117,15 @@ impl From<aside_mls::MlsError> for CommandError {
 
 /// How long messages are kept on servers at most; named in words by the settings page.
 pub const RETENTION_DAYS_MAX: u32 = MESSAGE_DAYS_MAX;
+
+impl From<aside_mls::CredentialFault> for EngineError {
+    fn from(fault: aside_mls::CredentialFault) -> Self {
+        Self::Mls(fault.into())
+    }
+}
+
+impl From<aside_mls::MetadataError> for EngineError {
+    fn from(error: aside_mls::MetadataError) -> Self {
+        Self::Mls(error.into())
+    }
+}

@@ -1,7 +1,7 @@
 //! What goes into the engine and what comes out: closed enums, so that the shell is one loop.
 
-use crate::conversation::ConversationId;
 use crate::content::MessageId;
+use crate::conversation::ConversationId;
 use aside_protocol::address::{AccountAddress, AccountName};
 use aside_protocol::id::Binding;
 use aside_protocol::link::{ContactLink, InviteLink, ServerPin};

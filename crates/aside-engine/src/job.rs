@@ -5,6 +5,7 @@ use crate::conversation::ConversationId;
 use crate::error::EngineError;
 use crate::input::{ConnectionKind, Link, ServerId};
 use aside_protocol::address::AccountAddress;
+use aside_protocol::channel::EpochKeys;
 use aside_protocol::frame::anonymous::Delivery;
 use aside_protocol::id::{ChannelId, Hash};
 use minicbor::bytes::ByteVec;
@@ -45,8 +46,10 @@ pub(crate) struct NewChannel {
     #[n(0)]
     pub epoch: u64,
     #[n(1)]
-    pub welcome: ByteVec,
+    pub keys: EpochKeys,
     #[n(2)]
+    pub welcome: ByteVec,
+    #[n(3)]
     pub ratchet_tree: ByteVec,
 }
 

@@ -7,9 +7,10 @@
 
 mod account;
 mod channel;
+mod command;
 mod contact;
-mod context;
 pub mod content;
+mod context;
 pub mod conversation;
 pub mod error;
 mod id;
@@ -27,6 +28,7 @@ pub mod view;
 
 use account::Identity;
 use aside_mls::{Group, Mls};
+use aside_protocol::channel::Position;
 use aside_protocol::id::ChannelId;
 use context::Context;
 use error::{CommandError, EngineError};
@@ -116,7 +118,7 @@ pub(crate) struct Heart {
     /// When a receipt that is waiting goes out.
     receipts_due: BTreeMap<ChannelId, i64>,
     /// Only with a planted defect: cursors that are written one transaction too late.
-    late_cursors: Vec<(ChannelId, u64, aside_protocol::id::ChainHead)>,
+    late_cursors: BTreeMap<ChannelId, (Position, Position)>,
 }
 
 /// The engine of one profile.
@@ -141,7 +143,7 @@ impl Engine {
             links: BTreeMap::new(),
             stirred: Default::default(),
             receipts_due: BTreeMap::new(),
-            late_cursors: Vec::new(),
+            late_cursors: BTreeMap::new(),
         };
         Ok(Self { db: connection, heart })
     }
@@ -162,7 +164,8 @@ impl Engine {
         randomness: &mut dyn CryptoRng,
         input: Input,
     ) -> Result<Vec<Output>, EngineError> {
-        let taken = self.in_transaction(now, randomness, |heart, context| heart.take(context, input).map_err(Failed::Lost));
+        let taken =
+            self.in_transaction(now, randomness, |heart, context| heart.take(context, input).map_err(Failed::Lost));
         taken.map(|((), outputs)| outputs)
     }
 
@@ -204,6 +207,7 @@ impl Engine {
             self.heart.write_late_cursors(&mut context).map_err(lost)?;
             let value = step(&mut self.heart, &mut context)?;
             self.heart.pump(&mut context).map_err(lost)?;
+            self.heart.hold_late_cursors(&mut context).map_err(lost)?;
             let outputs = context.into_outputs();
             transaction.commit().map_err(|error| lost(error.into()))?;
             Ok((value, outputs))

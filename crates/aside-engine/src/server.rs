@@ -42,3 +42,8 @@ pub(crate) fn all(db: &Connection) -> Result<Vec<(ServerId, ServerPin)>, EngineE
     })
     .collect()
 }
+
+/// The id of a server, if this profile knows it.
+pub(crate) fn find_pin(db: &Connection, pin: &ServerPin) -> Result<Option<ServerId>, EngineError> {
+    find(db, &to_store(pin))
+}

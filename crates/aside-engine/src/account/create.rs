@@ -20,7 +20,8 @@ use zeroize::Zeroizing;
 /// [`EngineError::Damaged`], which cannot be for 32 bytes of entropy.
 pub(crate) fn root_key(entropy: &[u8; 32]) -> Result<SigningKey, EngineError> {
     let damaged = |_| EngineError::Damaged { what: "recovery phrase" };
-    let phrase = bip39::Mnemonic::from_entropy(entropy).map_err(|_| EngineError::Damaged { what: "recovery phrase" })?;
+    let phrase =
+        bip39::Mnemonic::from_entropy(entropy).map_err(|_| EngineError::Damaged { what: "recovery phrase" })?;
     let phrase_seed = Zeroizing::new(phrase.to_seed_normalized(""));
     let mut seed = Zeroizing::new([0; 32]);
     Hkdf::<Sha256>::new(Some(b"aside account v1"), &phrase_seed[..])

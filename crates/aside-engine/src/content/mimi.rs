@@ -121,7 +121,8 @@ impl<'b, C> Decode<'b, C> for MimiContent {
     fn decode(d: &mut Decoder<'b>, c: &mut C) -> Result<Self, decode::Error> {
         expect_array(d, 7)?;
         let position = d.position();
-        let salt = d.bytes()?.try_into().map_err(|_| decode::Error::message("the salt has another length").at(position))?;
+        let salt =
+            d.bytes()?.try_into().map_err(|_| decode::Error::message("the salt has another length").at(position))?;
         let replaces = Option::decode(d, c)?;
         d.bytes()?;
         d.skip()?;

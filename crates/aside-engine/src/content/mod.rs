@@ -118,7 +118,9 @@ impl Content {
             Content::Reaction { target, emoji } => {
                 (None, Some(*target), part(Disposition::Reaction, PLAIN_TYPE, emoji.as_bytes().to_vec()))
             }
-            Content::Receipt(receipt) => (None, None, part(Disposition::Unspecified, RECEIPT_TYPE, codec::encode(receipt))),
+            Content::Receipt(receipt) => {
+                (None, None, part(Disposition::Unspecified, RECEIPT_TYPE, codec::encode(receipt)))
+            }
             Content::Arrival(arrival) => {
                 (None, None, part(Disposition::Unspecified, ARRIVAL_TYPE, codec::encode(arrival.as_ref())))
             }

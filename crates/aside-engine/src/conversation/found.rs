@@ -211,7 +211,8 @@ fn found(
     let added = group.add(&mls, &identity.signer, &packages)?;
     group.merge_pending(&mls)?;
     let epoch = group.epoch();
-    let head = first_head(&channel, epoch, &group.channel_keys(&mls, &channel)?.public());
+    let keys = group.channel_keys(&mls, &channel)?.public();
+    let head = first_head(&channel, epoch, &keys);
     let server = identity.server;
     channel::insert(context, channel, conversation.id, server, epoch, Position { seq: 0, head }, channel::Live::No)?;
     channel::note_epoch(context, channel, &group)?;
@@ -227,8 +228,7 @@ fn found(
         contact::continue_chain(context, address, &fetched.account.key_sets)?;
     }
     heart.groups.insert(channel, group);
-    let new =
-        NewChannel { epoch, welcome: added.welcome.into(), ratchet_tree: added.ratchet_tree.into() };
+    let new = NewChannel { epoch, keys, welcome: added.welcome.into(), ratchet_tree: added.ratchet_tree.into() };
     job::add(context, server, &Job::CreateChannel(channel, new))
 }
 

@@ -5,8 +5,8 @@ mod row;
 
 pub(crate) use found::{begin_direct, begin_group, channel_is_made, fetch_failed, fetched};
 pub(crate) use row::{
-    Conversation, IsAdmin, State, add_member, all, by_peer, clear_members, find, insert, next_position, pause, set_channel, set_state,
-    set_title, touch,
+    Conversation, IsAdmin, State, add_member, all, clear_members, find, insert, next_position, pause, set_channel,
+    set_state, set_title, touch,
 };
 
 crate::id::row_id!(

@@ -80,7 +80,8 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
 
 fn parse(columns: Columns) -> Result<Conversation, EngineError> {
     let (id, kind, title, peer, channel, state, paused, request, updated_ms, draft, read_position) = columns;
-    let peer = peer.map(|text| text.parse()).transpose().map_err(|_| EngineError::Damaged { what: "peer's address" })?;
+    let peer =
+        peer.map(|text| text.parse()).transpose().map_err(|_| EngineError::Damaged { what: "peer's address" })?;
     Ok(Conversation {
         id,
         kind: if kind == 0 { ConversationKind::Direct } else { ConversationKind::Group },
@@ -102,12 +103,6 @@ pub(crate) fn find(db: &Connection, id: &ConversationId) -> Result<Option<Conver
     statement.query_row(params![id], columns).optional()?.map(parse).transpose()
 }
 
-/// The direct conversation with somebody.
-pub(crate) fn by_peer(db: &Connection, peer: &AccountAddress) -> Result<Option<Conversation>, EngineError> {
-    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM conversations WHERE peer = ?"))?;
-    statement.query_row(params![peer.to_string()], columns).optional()?.map(parse).transpose()
-}
-
 /// All, the newest first.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Conversation>, EngineError> {
     let mut statement =
@@ -126,7 +121,9 @@ pub(crate) fn insert(
 ) -> Result<(), EngineError> {
     context
         .db
-        .prepare_cached("INSERT INTO conversations (id, kind, title, peer, state, updated_ms) VALUES (?, ?, ?, ?, ?, ?)")?
+        .prepare_cached(
+            "INSERT INTO conversations (id, kind, title, peer, state, updated_ms) VALUES (?, ?, ?, ?, ?, ?)",
+        )?
         .execute(params![
             id,
             i64::from(peer.is_none()),
@@ -158,7 +155,11 @@ pub(crate) fn pause(context: &mut Context<'_>, id: ConversationId, reason: &str)
     Ok(())
 }
 
-pub(crate) fn set_channel(context: &mut Context<'_>, id: ConversationId, channel: ChannelId) -> Result<(), EngineError> {
+pub(crate) fn set_channel(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    channel: ChannelId,
+) -> Result<(), EngineError> {
     context.db.prepare_cached("UPDATE conversations SET channel = ? WHERE id = ?")?.execute(params![channel.0, id])?;
     Ok(())
 }

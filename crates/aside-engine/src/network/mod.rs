@@ -17,7 +17,9 @@ pub(crate) enum Flight {
     Register,
     SignIn,
     CountKeyPackages,
-    PublishKeyPackages { last_resort: bool },
+    PublishKeyPackages {
+        last_resort: bool,
+    },
     ReadInbox,
     AcknowledgeInbox,
     DrawChannelTokens,
@@ -72,7 +74,13 @@ impl LinkState {
     }
 
     /// Sends a request on the account connection.
-    pub fn ask_account(&mut self, context: &mut Context<'_>, link: Link, request: account_frame::Request, flight: Flight) {
+    pub fn ask_account(
+        &mut self,
+        context: &mut Context<'_>,
+        link: Link,
+        request: account_frame::Request,
+        flight: Flight,
+    ) {
         let id = self.number(flight);
         context.send(link, ClientFrame::Request(id, request).encode());
     }

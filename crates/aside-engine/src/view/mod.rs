@@ -5,8 +5,10 @@
 mod conversations;
 mod messages;
 
-use crate::conversation::ConversationId;
+pub(crate) use conversations::settings;
+
 use crate::content::MessageId;
+use crate::conversation::ConversationId;
 use aside_protocol::address::AccountAddress;
 use serde::Serialize;
 

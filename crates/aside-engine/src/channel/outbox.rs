@@ -1,0 +1,233 @@
+//! Sending: queue, encrypt, append, echo. A row is encrypted once an epoch; a retry sends the identical bytes.
+
+use super::receive::Outcome;
+use super::subscribe::{link_to, prove};
+use super::{Channel, take_group};
+use crate::Heart;
+use crate::content::wrapper::Wrapper;
+use crate::content::{Content, MessageId};
+use crate::context::{Context, sql, unsql};
+use crate::conversation::{self, ConversationId};
+use crate::error::EngineError;
+use crate::network::{Flight, Subscription};
+use crate::timeline;
+use aside_protocol::channel::{EntryHeader, Position, Purpose};
+use aside_protocol::frame::anonymous::{NewEntry, Request};
+use aside_protocol::id::{AppendId, ChainHead, ChannelId};
+use aside_protocol::limit::{APPEND_ENTRIES_MAX, MESSAGE_DAYS_DEFAULT};
+use rusqlite::{OptionalExtension, params};
+
+/// Bytes of bodies in one append request.
+const APPEND_BYTES_MAX: usize = 256 * 1024;
+
+/// An own row, found by its append id.
+#[derive(Debug, Clone)]
+pub(crate) struct Own {
+    place: i64,
+    message: Option<MessageId>,
+    acked: Option<Position>,
+}
+
+/// Queues a content. `row` is the timeline's row that it makes, if any.
+pub(crate) fn queue(
+    context: &mut Context<'_>,
+    conversation: ConversationId,
+    content: &Content,
+    row: impl FnOnce(&[u8]) -> Option<MessageId>,
+) -> Result<(), EngineError> {
+    let bytes = content.to_mimi(context.random()).encode();
+    let message = row(&bytes);
+    context
+        .db
+        .prepare_cached("INSERT INTO outbox (conversation, message, content, sent_ms) VALUES (?, ?, ?, ?)")?
+        .execute(params![conversation, message, bytes, context.now.unix_ms])?;
+    Ok(())
+}
+
+/// Looks for an own row by append id: this is how one's own echo is known.
+pub(crate) fn find_own(context: &Context<'_>, id: &AppendId) -> Result<Option<Own>, EngineError> {
+    let mut statement =
+        context.db.prepare_cached("SELECT place, message, acked_seq, acked_head FROM outbox WHERE append_id = ?")?;
+    let row = statement.query_row(params![id.0], |row| {
+        let acked: (Option<i64>, Option<[u8; 32]>) = (row.get(2)?, row.get(3)?);
+        let acked = acked.0.zip(acked.1).map(|(seq, head)| Position { seq: unsql(seq), head: ChainHead(head) });
+        Ok(Own { place: row.get(0)?, message: row.get(1)?, acked })
+    });
+    Ok(row.optional()?)
+}
+
+/// One's own entry came back in the log: it has its place.
+pub(crate) fn echoed(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    channel: &Channel,
+    own: &Own,
+    position: Position,
+) -> Result<Outcome, EngineError> {
+    if own.acked.is_some_and(|acked| acked != position) {
+        return Ok(Outcome::Paused("the server acknowledged a message at another place than it shows it"));
+    }
+    context.db.prepare_cached("DELETE FROM outbox WHERE place = ?")?.execute(params![own.place])?;
+    if let Some(message) = own.message {
+        timeline::placed(context, &message, channel, position.seq)?;
+    }
+    heart.stirred.insert(channel.id);
+    Ok(Outcome::Taken)
+}
+
+/// The server acknowledged: it is on its disk.
+pub(crate) fn acknowledged(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    channel: ChannelId,
+    appended: &[(AppendId, Position)],
+) -> Result<(), EngineError> {
+    for (id, position) in appended {
+        let message: Option<Option<MessageId>> = context
+            .db
+            .prepare_cached("UPDATE outbox SET acked_seq = ?, acked_head = ? WHERE append_id = ? RETURNING message")?
+            .query_row(params![sql(position.seq), position.head.0, id.0], |row| row.get(0))
+            .optional()?;
+        if let Some(Some(message)) = message {
+            timeline::acknowledged(context, &message)?;
+        }
+    }
+    heart.stirred.insert(channel);
+    Ok(())
+}
+
+/// The epoch ended, and everything that it took has been seen: what has not come back was not taken.
+pub(crate) fn epoch_ended(context: &Context<'_>, channel: ChannelId) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "UPDATE outbox SET epoch = NULL, append_id = NULL, ciphertext = NULL, expires_day = NULL, channel = NULL,
+             acked_seq = NULL, acked_head = NULL WHERE channel = ?",
+        )?
+        .execute(params![channel.0])?;
+    Ok(())
+}
+
+/// The server will not take these, whatever is done: they are shown as failed and make way for the rest.
+pub(crate) fn failed(context: &mut Context<'_>, ids: &[AppendId], why: &str) -> Result<(), EngineError> {
+    for id in ids {
+        let message: Option<Option<MessageId>> = context
+            .db
+            .prepare_cached("DELETE FROM outbox WHERE append_id = ? RETURNING message")?
+            .query_row(params![id.0], |row| row.get(0))
+            .optional()?;
+        if let Some(Some(message)) = message {
+            timeline::failed(context, &message, why)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends what is queued: one request at a time for each channel, so that a refusal fails those behind it.
+pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
+    let link = link_to(channel.server);
+    let Some(state) = heart.links.get(&link) else { return Ok(()) };
+    let is_live = state.subscriptions.get(&channel.id) == Some(&Subscription::Live(channel.epoch));
+    let is_busy = state.waits_for(|flight| match flight {
+        Flight::Append(id, _) | Flight::Commit(id) => *id == channel.id,
+        _ => false,
+    });
+    if !is_live || is_busy {
+        return Ok(());
+    }
+    encrypt_queued(heart, context, channel)?;
+    let entries = encrypted(context, channel)?;
+    if entries.is_empty() || !prove(heart, context, channel, Purpose::Append)? {
+        return Ok(());
+    }
+    let ids = entries.iter().map(|entry| entry.header.append_id).collect();
+    if let Some(state) = heart.links.get_mut(&link) {
+        let request = Request::Append { channel: channel.id, entries };
+        state.ask_anonymous(context, link, request, Flight::Append(channel.id, ids));
+    }
+    Ok(())
+}
+
+/// Encrypts queued rows for the current epoch, in their order, as far as one request goes.
+fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
+    let Some(conversation) = conversation::find(context.db, &channel.conversation)? else { return Ok(()) };
+    if conversation.channel != Some(channel.id) || conversation.state != conversation::State::Active {
+        return Ok(());
+    }
+    if context.defects.retry_re_encrypts() {
+        context
+            .db
+            .prepare_cached(
+                "UPDATE outbox SET append_id = NULL, ciphertext = NULL WHERE channel = ? AND acked_seq IS NULL",
+            )?
+            .execute(params![channel.id.0])?;
+    }
+    let mut statement = context.db.prepare_cached(
+        "SELECT place, content, sent_ms, ciphertext IS NOT NULL, channel IS NOT NULL AND channel <> ?2 FROM outbox
+         WHERE conversation = ?1 AND acked_seq IS NULL ORDER BY place LIMIT ?3",
+    )?;
+    let rows = statement
+        .query_map(params![conversation.id, channel.id.0, sql(APPEND_ENTRIES_MAX as u64)], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, Vec<u8>>(1)?,
+                row.get::<_, i64>(2)?,
+                row.get::<_, bool>(3)?,
+                row.get::<_, bool>(4)?,
+            ))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    drop(statement);
+    // What is on its way through another channel of this conversation goes first.
+    if rows.is_empty() || rows.iter().any(|(.., is_elsewhere)| *is_elsewhere) {
+        return Ok(());
+    }
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let signer = identity.signer.clone();
+    let Some(mut group) = take_group(heart, context, &channel.id)? else { return Ok(()) };
+    if group.has_pending() {
+        heart.groups.insert(channel.id, group);
+        return Ok(());
+    }
+    let expires_day = context.now.day().saturating_add(MESSAGE_DAYS_DEFAULT);
+    for (place, content, sent_ms, is_encrypted, _) in rows {
+        if is_encrypted {
+            continue;
+        }
+        let plaintext = Wrapper { cited: channel.position, sent_at_unix_ms: sent_ms, content }.seal();
+        let ciphertext = group.encrypt(&heart.mls.on(context.db), &signer, &plaintext)?;
+        let append_id: [u8; 16] = context.random();
+        context
+            .db
+            .prepare_cached(
+                "UPDATE outbox SET channel = ?, epoch = ?, append_id = ?, expires_day = ?, ciphertext = ? WHERE place = ?",
+            )?
+            .execute(params![channel.id.0, sql(channel.epoch), append_id, expires_day, ciphertext, place])?;
+    }
+    heart.groups.insert(channel.id, group);
+    Ok(())
+}
+
+/// The encrypted rows that are not acknowledged, in order, as far as one request goes.
+fn encrypted(context: &Context<'_>, channel: &Channel) -> Result<Vec<NewEntry>, EngineError> {
+    let mut statement = context.db.prepare_cached(
+        "SELECT append_id, expires_day, ciphertext FROM outbox
+         WHERE conversation = ? AND channel = ? AND acked_seq IS NULL AND ciphertext IS NOT NULL ORDER BY place LIMIT ?",
+    )?;
+    let rows = statement
+        .query_map(params![channel.conversation, channel.id.0, sql(APPEND_ENTRIES_MAX as u64)], |row| {
+            Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, u32>(1)?, row.get::<_, Vec<u8>>(2)?))
+        })?;
+    let mut entries = Vec::new();
+    let mut bytes = 0_usize;
+    for row in rows {
+        let (append_id, expires_day, body) = row?;
+        bytes = bytes.saturating_add(body.len());
+        if bytes > APPEND_BYTES_MAX && !entries.is_empty() {
+            break;
+        }
+        let header = EntryHeader { epoch: channel.epoch, append_id: AppendId(append_id), expires_day, next_keys: None };
+        entries.push(NewEntry { header, body });
+    }
+    Ok(entries)
+}

@@ -1,0 +1,225 @@
+//! The channel's row: where it is, and how far this device has read.
+
+use crate::context::{Context, sql, unsql};
+use crate::conversation::{self, ConversationId};
+use crate::error::EngineError;
+use crate::inbox::welcome::Recipient;
+use crate::input::ServerId;
+use aside_mls::{Group, SUITE};
+use aside_protocol::address::AccountAddress;
+use aside_protocol::channel::Position;
+use aside_protocol::id::{ChainHead, ChannelId, DeviceId};
+use aside_protocol::identity::DeviceRecord;
+use aside_protocol::inbox::DeliveryToken;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// Epochs whose authenticators are kept for comparison.
+const EPOCHS_KEPT: u64 = 64;
+
+/// Whether the channel is on its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Live {
+    Yes,
+    No,
+}
+
+/// The row.
+#[derive(Debug, Clone)]
+pub(crate) struct Channel {
+    pub id: ChannelId,
+    pub conversation: ConversationId,
+    pub server: ServerId,
+    pub live: Live,
+    pub epoch: u64,
+    pub position: Position,
+    pub rotate_at_ms: Option<i64>,
+    pub reported_day: u32,
+    pub received_seq: u64,
+    pub seen_seq: u64,
+    pub receipted_seq: u64,
+    pub receipted_seen_seq: u64,
+}
+
+const COLUMNS: &str = "id, conversation, server, live, epoch, seq, head, rotate_at_ms, reported_day, received_seq,
+    seen_seq, receipted_seq, receipted_seen_seq";
+
+fn channel(row: &Row<'_>) -> rusqlite::Result<Channel> {
+    Ok(Channel {
+        id: ChannelId(row.get(0)?),
+        conversation: row.get(1)?,
+        server: ServerId(row.get(2)?),
+        live: if row.get(3)? { Live::Yes } else { Live::No },
+        epoch: unsql(row.get(4)?),
+        position: Position { seq: unsql(row.get(5)?), head: ChainHead(row.get(6)?) },
+        rotate_at_ms: row.get(7)?,
+        reported_day: row.get(8)?,
+        received_seq: unsql(row.get(9)?),
+        seen_seq: unsql(row.get(10)?),
+        receipted_seq: unsql(row.get(11)?),
+        receipted_seen_seq: unsql(row.get(12)?),
+    })
+}
+
+/// One channel.
+pub(crate) fn find(db: &Connection, id: &ChannelId) -> Result<Option<Channel>, EngineError> {
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM channels WHERE id = ?"))?;
+    Ok(statement.query_row(params![id.0], channel).optional()?)
+}
+
+/// Those of one server.
+pub(crate) fn of_server(db: &Connection, server: ServerId) -> Result<Vec<ChannelId>, EngineError> {
+    let mut statement = db.prepare_cached("SELECT id FROM channels WHERE server = ? AND live = 1")?;
+    let rows = statement.query_map(params![server.0], |row| Ok(ChannelId(row.get(0)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Writes a new channel down, with the place from which this device reads it.
+pub(crate) fn insert(
+    context: &mut Context<'_>,
+    id: ChannelId,
+    conversation: ConversationId,
+    server: ServerId,
+    epoch: u64,
+    anchor: Position,
+    live: Live,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "INSERT INTO channels (id, conversation, server, suite, live, epoch, seq, head, reported_day)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            id.0,
+            conversation,
+            server.0,
+            SUITE,
+            live == Live::Yes,
+            sql(epoch),
+            sql(anchor.seq),
+            anchor.head.0,
+            context.now.day()
+        ])?;
+    note_head(context, id, anchor)
+}
+
+/// The channel is on its server.
+pub(crate) fn set_live(context: &Context<'_>, id: ChannelId) -> Result<(), EngineError> {
+    context.db.prepare_cached("UPDATE channels SET live = 1 WHERE id = ?")?.execute(params![id.0])?;
+    Ok(())
+}
+
+/// Moves the cursor.
+pub(super) fn set_position(context: &Context<'_>, id: ChannelId, position: Position) -> Result<(), EngineError> {
+    context.db.prepare_cached("UPDATE channels SET seq = ?, head = ? WHERE id = ?")?.execute(params![
+        sql(position.seq),
+        position.head.0,
+        id.0
+    ])?;
+    note_head(context, id, position)
+}
+
+fn note_head(context: &Context<'_>, id: ChannelId, position: Position) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("INSERT OR REPLACE INTO chain (channel, seq, head) VALUES (?, ?, ?)")?
+        .execute(params![id.0, sql(position.seq), position.head.0])?;
+    Ok(())
+}
+
+/// The head after an entry, if this device computed it.
+pub(crate) fn head_at(db: &Connection, id: &ChannelId, seq: u64) -> Result<Option<ChainHead>, EngineError> {
+    let mut statement = db.prepare_cached("SELECT head FROM chain WHERE channel = ? AND seq = ?")?;
+    Ok(statement.query_row(params![id.0, sql(seq)], |row| Ok(ChainHead(row.get(0)?))).optional()?)
+}
+
+/// Writes the epoch that the group is in, with its authenticator.
+pub(crate) fn note_epoch(context: &Context<'_>, id: ChannelId, group: &Group) -> Result<(), EngineError> {
+    let epoch = group.epoch();
+    context.db.prepare_cached("UPDATE channels SET epoch = ? WHERE id = ?")?.execute(params![sql(epoch), id.0])?;
+    context
+        .db
+        .prepare_cached("INSERT OR REPLACE INTO epochs (channel, epoch, authenticator) VALUES (?, ?, ?)")?
+        .execute(params![id.0, sql(epoch), group.epoch_authenticator()?.0])?;
+    context
+        .db
+        .prepare_cached("DELETE FROM epochs WHERE channel = ? AND epoch < ?")?
+        .execute(params![id.0, sql(epoch.saturating_sub(EPOCHS_KEPT))])?;
+    Ok(())
+}
+
+/// The authenticator of an epoch that this device was in.
+pub(crate) fn authenticator_at(db: &Connection, id: &ChannelId, epoch: u64) -> Result<Option<[u8; 32]>, EngineError> {
+    let mut statement = db.prepare_cached("SELECT authenticator FROM epochs WHERE channel = ? AND epoch = ?")?;
+    Ok(statement.query_row(params![id.0, sql(epoch)], |row| row.get(0)).optional()?)
+}
+
+/// When this device renews its leaf's keys next.
+pub(crate) fn set_rotation(context: &Context<'_>, id: ChannelId, at_ms: Option<i64>) -> Result<(), EngineError> {
+    context.db.prepare_cached("UPDATE channels SET rotate_at_ms = ? WHERE id = ?")?.execute(params![at_ms, id.0])?;
+    Ok(())
+}
+
+/// Notes how to reach a member's device outside the group.
+pub(crate) fn add_to_roster(
+    context: &Context<'_>,
+    id: ChannelId,
+    address: &AccountAddress,
+    server: Option<ServerId>,
+    record: &DeviceRecord,
+    token: &DeliveryToken,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "INSERT OR REPLACE INTO roster (channel, address, device, server, inbox_key, token) VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            id.0,
+            address.to_string(),
+            record.certificate.device.0,
+            server.map(|server| server.0),
+            record.inbox_key,
+            token.0
+        ])?;
+    Ok(())
+}
+
+/// Everybody else's devices.
+pub(crate) fn roster(db: &Connection, id: &ChannelId) -> Result<Vec<Recipient>, EngineError> {
+    let mut statement = db.prepare_cached(
+        "SELECT address, device, server, inbox_key, token FROM roster WHERE channel = ? AND server IS NOT NULL",
+    )?;
+    let rows = statement.query_map(params![id.0], |row| {
+        Ok((
+            row.get::<_, String>(0)?,
+            row.get::<_, [u8; 16]>(1)?,
+            row.get::<_, i64>(2)?,
+            row.get::<_, Vec<u8>>(3)?,
+            row.get::<_, [u8; 32]>(4)?,
+        ))
+    })?;
+    rows.map(|row| {
+        let (address, device, server, inbox_key, token) = row?;
+        Ok(Recipient {
+            address: address.parse().map_err(|_| EngineError::Damaged { what: "address" })?,
+            device: DeviceId(device),
+            server: ServerId(server),
+            inbox_key,
+            token: DeliveryToken(token),
+        })
+    })
+    .collect()
+}
+
+/// Where both sides founded the conversation at the same time, both use the channel with the lowest id.
+pub(crate) fn choose_current(context: &mut Context<'_>, conversation: ConversationId) -> Result<(), EngineError> {
+    let lowest: Option<[u8; 32]> = context
+        .db
+        .prepare_cached("SELECT MIN(id) FROM channels WHERE conversation = ? AND live = 1")?
+        .query_row(params![conversation], |row| row.get(0))?;
+    match lowest {
+        Some(id) => conversation::set_channel(context, conversation, ChannelId(id)),
+        None => Ok(()),
+    }
+}

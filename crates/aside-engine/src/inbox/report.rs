@@ -1,0 +1,65 @@
+//! Consistency reports: members compare their view of a channel through inboxes, past the server that might show each of
+//! them another one (DESIGN 4a rule 6; P-6.8).
+
+use super::envelope::{self, Letter};
+use crate::Heart;
+use crate::channel::{self, Channel, authenticator_at, head_at};
+use crate::content::ConsistencyReport;
+use crate::context::Context;
+use crate::conversation;
+use crate::error::EngineError;
+use aside_protocol::id::Hash;
+use aside_protocol::identity::MemberCredential;
+use rusqlite::params;
+
+/// Tells everybody else on the roster how this device sees the channel, at most once a day.
+pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, row: &Channel) -> Result<(), EngineError> {
+    let today = context.now.day();
+    let Some(authenticator) = authenticator_at(context.db, &row.id, row.epoch)? else { return Ok(()) };
+    let is_due = context
+        .db
+        .prepare_cached("UPDATE channels SET reported_day = ?1 WHERE id = ?2 AND reported_day < ?1")?
+        .execute(params![today, row.id.0])?
+        == 1;
+    if !is_due {
+        return Ok(());
+    }
+    let report = ConsistencyReport {
+        channel: row.id,
+        epoch: row.epoch,
+        epoch_authenticator: Hash(authenticator),
+        position: row.position,
+    };
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    for recipient in channel::roster(context.db, &row.id)? {
+        envelope::send(heart, context, identity, &recipient, &Letter::Report(report))?;
+    }
+    Ok(())
+}
+
+/// Compares a member's view with this device's, as far as both have got.
+pub(crate) fn take(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    report: &ConsistencyReport,
+) -> Result<(), EngineError> {
+    let Some(row) = channel::find(context.db, &report.channel)? else { return Ok(()) };
+    let Some(group) = channel::take_group(heart, context, &row.id)? else { return Ok(()) };
+    let is_member = group.members()?.iter().any(|member| member.credential.certificate == sender.certificate);
+    heart.groups.insert(row.id, group);
+    if !is_member {
+        return Ok(());
+    }
+    let ours = authenticator_at(context.db, &row.id, report.epoch)?;
+    let head = head_at(context.db, &row.id, report.position.seq)?;
+    let differs = ours.is_some_and(|ours| ours != report.epoch_authenticator.0)
+        || head.is_some_and(|head| head != report.position.head);
+    match differs {
+        true => {
+            let reason = "the server shows the members different histories of this conversation";
+            conversation::pause(context, row.conversation, reason)
+        }
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,138 @@
+//! What comes back on the account connection.
+
+use super::Flight;
+use crate::Heart;
+use crate::account;
+use crate::contact;
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::inbox;
+use crate::input::{Change, Link};
+use crate::job::{self, Job};
+use aside_protocol::frame::ServerFrame;
+use aside_protocol::frame::account::{Answer, FromServer, Push, Request};
+use aside_protocol::inbox::InboxEntry;
+use aside_protocol::refusal::{Refusal, Remedy};
+use rusqlite::params;
+
+/// Takes one frame. Anything that breaks the protocol closes the connection; nothing of it is believed.
+pub(crate) fn frame(heart: &mut Heart, context: &mut Context<'_>, link: Link, bytes: &[u8]) -> Result<(), EngineError> {
+    match FromServer::decode(bytes) {
+        Ok(ServerFrame::Answer(id, answer)) => match heart.links.get_mut(&link).and_then(|s| s.in_flight.remove(&id)) {
+            Some(flight) => answered(heart, context, link, flight, answer),
+            None => Ok(context.close(link, "an answer to nothing that was asked")),
+        },
+        Ok(ServerFrame::Refused(id, refusal)) => {
+            match heart.links.get_mut(&link).and_then(|s| s.in_flight.remove(&id)) {
+                Some(flight) => refused(heart, context, link, flight, refusal),
+                None => Ok(context.close(link, "a refusal of nothing that was asked")),
+            }
+        }
+        Ok(ServerFrame::Push(Push::Envelope(entry))) => envelopes(heart, context, link, &[entry]),
+        Ok(ServerFrame::Goodbye(_)) => Ok(context.close(link, "the server said goodbye")),
+        Ok(ServerFrame::Hello(_)) => Ok(context.close(link, "a second hello")),
+        Err(_) => Ok(context.close(link, "a malformed frame")),
+    }
+}
+
+fn answered(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    link: Link,
+    flight: Flight,
+    answer: Answer,
+) -> Result<(), EngineError> {
+    match (flight, answer) {
+        (Flight::Register, Answer::Done) => {
+            account::set_registered(context)?;
+            heart.identity = account::load(context.db)?;
+            sign_in_done(heart, context, link)
+        }
+        (Flight::SignIn, Answer::Done) => sign_in_done(heart, context, link),
+        (Flight::CountKeyPackages, Answer::KeyPackageCount(count)) => {
+            account::key_package_count(heart, context, link, count)
+        }
+        (Flight::PublishKeyPackages { last_resort }, Answer::KeyPackageCount(_) | Answer::Done) => {
+            context.changed(Change::State);
+            if last_resort { account::last_resort_is_published(context) } else { Ok(()) }
+        }
+        (Flight::ReadInbox, Answer::Inbox { entries, live }) => {
+            envelopes(heart, context, link, &entries)?;
+            match heart.links.get_mut(&link) {
+                Some(state) if !live => account::read_inbox(context, link, state),
+                _ => Ok(()),
+            }
+        }
+        (Flight::AcknowledgeInbox, Answer::Done) => Ok(()),
+        (Flight::DrawChannelTokens, Answer::ChannelTokens(tokens)) => {
+            for token in tokens {
+                context
+                    .db
+                    .prepare_cached("INSERT OR IGNORE INTO channel_tokens (token, day) VALUES (?, ?)")?
+                    .execute(params![token.0, context.now.day()])?;
+            }
+            Ok(())
+        }
+        (Flight::Job(id), Answer::Done) => {
+            if let Some(Job::PutDeliveryToken(token, _)) = job::find(context, id)? {
+                contact::token_is_registered(context, &token)?;
+            }
+            job::done(context, id)
+        }
+        _ => Ok(context.close(link, "an answer of another kind than was asked for")),
+    }
+}
+
+fn sign_in_done(heart: &mut Heart, context: &mut Context<'_>, link: Link) -> Result<(), EngineError> {
+    match heart.links.get_mut(&link) {
+        Some(state) => account::signed_in(context, link, state),
+        None => Ok(()),
+    }
+}
+
+fn envelopes(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    link: Link,
+    entries: &[InboxEntry],
+) -> Result<(), EngineError> {
+    for entry in entries {
+        inbox::take(heart, context, entry)?;
+    }
+    let (Some(state), Some(last)) = (heart.links.get_mut(&link), entries.last()) else { return Ok(()) };
+    let request = Request::AcknowledgeInbox { through: last.seq };
+    state.ask_account(context, link, request, Flight::AcknowledgeInbox);
+    // Each Welcome used a KeyPackage up.
+    if !state.waits_for(|flight| matches!(flight, Flight::CountKeyPackages | Flight::PublishKeyPackages { .. })) {
+        state.ask_account(context, link, Request::CountKeyPackages, Flight::CountKeyPackages);
+    }
+    Ok(())
+}
+
+fn refused(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    link: Link,
+    flight: Flight,
+    refusal: Refusal,
+) -> Result<(), EngineError> {
+    context.changed(Change::State);
+    match flight {
+        Flight::Register if refusal.remedy() != Remedy::RetryLater => {
+            account::set_refused(context, &refusal)?;
+            heart.identity = account::load(context.db)?;
+            context.wanted_changed();
+            Ok(())
+        }
+        Flight::Register | Flight::SignIn => {
+            if refusal.remedy() != Remedy::RetryLater {
+                account::set_refused(context, &refusal)?;
+                heart.identity = account::load(context.db)?;
+            }
+            Ok(context.close(link, "the server refused to sign this device in"))
+        }
+        Flight::Job(id) if refusal.remedy() == Remedy::RetryLater => job::later(context, id),
+        Flight::Job(id) => job::done(context, id),
+        _ => Ok(()),
+    }
+}
