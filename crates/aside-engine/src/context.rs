@@ -48,8 +48,10 @@ impl<'a> Context<'a> {
         self.outputs.push(Output::Send { link, bytes });
     }
 
-    pub fn close(&mut self, link: Link, reason: &'static str) {
+    /// Gives a connection up. Never an error of the engine's.
+    pub fn close(&mut self, link: Link, reason: &'static str) -> Result<(), EngineError> {
         self.outputs.push(Output::Close { link, reason });
+        Ok(())
     }
 
     pub fn wanted_changed(&mut self) {

@@ -43,7 +43,7 @@ impl Heart {
                 Ok(())
             }
             Input::Frame { link, bytes } => match (self.links.contains_key(&link), link.kind) {
-                (false, _) => Ok(context.close(link, "a frame on a connection that is not open")),
+                (false, _) => context.close(link, "a frame on a connection that is not open"),
                 (true, ConnectionKind::Account) => network::account::frame(self, context, link, &bytes),
                 (true, ConnectionKind::Anonymous) => network::anonymous::frame(self, context, link, &bytes),
             },

@@ -105,7 +105,7 @@ pub(crate) fn page(
     }
     if !live && is_empty {
         // Nothing came, and nothing will: asking again at once would go in a circle.
-        context.close(link, "an empty page that is not the last");
+        context.close(link, "an empty page that is not the last")?;
     }
     Ok(())
 }
@@ -152,8 +152,7 @@ pub(crate) fn refused(
             "this device was away for so long that the server has forgotten what it missed"
         }
         _ if refusal.remedy() == Remedy::RetryLater => {
-            context.close(link, "the server cannot read at the moment");
-            return Ok(());
+            return context.close(link, "the server cannot read at the moment");
         }
         _ => return Ok(()),
     };

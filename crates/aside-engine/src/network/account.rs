@@ -20,18 +20,18 @@ pub(crate) fn frame(heart: &mut Heart, context: &mut Context<'_>, link: Link, by
     match FromServer::decode(bytes) {
         Ok(ServerFrame::Answer(id, answer)) => match heart.links.get_mut(&link).and_then(|s| s.in_flight.remove(&id)) {
             Some(flight) => answered(heart, context, link, flight, answer),
-            None => Ok(context.close(link, "an answer to nothing that was asked")),
+            None => context.close(link, "an answer to nothing that was asked"),
         },
         Ok(ServerFrame::Refused(id, refusal)) => {
             match heart.links.get_mut(&link).and_then(|s| s.in_flight.remove(&id)) {
                 Some(flight) => refused(heart, context, link, flight, refusal),
-                None => Ok(context.close(link, "a refusal of nothing that was asked")),
+                None => context.close(link, "a refusal of nothing that was asked"),
             }
         }
         Ok(ServerFrame::Push(Push::Envelope(entry))) => envelopes(heart, context, link, &[entry]),
-        Ok(ServerFrame::Goodbye(_)) => Ok(context.close(link, "the server said goodbye")),
-        Ok(ServerFrame::Hello(_)) => Ok(context.close(link, "a second hello")),
-        Err(_) => Ok(context.close(link, "a malformed frame")),
+        Ok(ServerFrame::Goodbye(_)) => context.close(link, "the server said goodbye"),
+        Ok(ServerFrame::Hello(_)) => context.close(link, "a second hello"),
+        Err(_) => context.close(link, "a malformed frame"),
     }
 }
 
@@ -79,7 +79,7 @@ fn answered(
             }
             job::done(context, id)
         }
-        _ => Ok(context.close(link, "an answer of another kind than was asked for")),
+        _ => context.close(link, "an answer of another kind than was asked for"),
     }
 }
 
@@ -129,7 +129,7 @@ fn refused(
                 account::set_refused(context, &refusal)?;
                 heart.identity = account::load(context.db)?;
             }
-            Ok(context.close(link, "the server refused to sign this device in"))
+            context.close(link, "the server refused to sign this device in")
         }
         Flight::Job(id) if refusal.remedy() == Remedy::RetryLater => job::later(context, id),
         Flight::Job(id) => job::done(context, id),

@@ -19,21 +19,21 @@ pub(crate) fn frame(heart: &mut Heart, context: &mut Context<'_>, link: Link, by
     match FromServer::decode(bytes) {
         Ok(ServerFrame::Answer(id, answer)) => match heart.links.get_mut(&link).and_then(|s| s.in_flight.remove(&id)) {
             Some(flight) => answered(heart, context, link, flight, answer),
-            None => Ok(context.close(link, "an answer to nothing that was asked")),
+            None => context.close(link, "an answer to nothing that was asked"),
         },
         Ok(ServerFrame::Refused(id, refusal)) => {
             match heart.links.get_mut(&link).and_then(|s| s.in_flight.remove(&id)) {
                 Some(flight) => refused(heart, context, link, flight, &refusal),
-                None => Ok(context.close(link, "a refusal of nothing that was asked")),
+                None => context.close(link, "a refusal of nothing that was asked"),
             }
         }
         Ok(ServerFrame::Push(Push::Entry(channel, entry))) => subscribe::pushed(heart, context, link, channel, entry),
         Ok(ServerFrame::Push(Push::Ephemeral { channel, epoch, body })) => {
             ephemeral::received(heart, context, link, channel, epoch, &body)
         }
-        Ok(ServerFrame::Goodbye(_)) => Ok(context.close(link, "the server said goodbye")),
-        Ok(ServerFrame::Hello(_)) => Ok(context.close(link, "a second hello")),
-        Err(_) => Ok(context.close(link, "a malformed frame")),
+        Ok(ServerFrame::Goodbye(_)) => context.close(link, "the server said goodbye"),
+        Ok(ServerFrame::Hello(_)) => context.close(link, "a second hello"),
+        Err(_) => context.close(link, "a malformed frame"),
     }
 }
 
@@ -72,7 +72,7 @@ fn answered(
             job::done(context, id)
         }
         (Flight::Job(id), Answer::Done) => job::done(context, id),
-        _ => Ok(context.close(link, "an answer of another kind than was asked for")),
+        _ => context.close(link, "an answer of another kind than was asked for"),
     }
 }
 
@@ -97,7 +97,7 @@ fn refused(
             Remedy::CatchUp => Ok(()),
             Remedy::RetryLater => {
                 heart.stirred.insert(channel);
-                Ok(context.close(link, "the server cannot store at the moment"))
+                context.close(link, "the server cannot store at the moment")
             }
             Remedy::Person | Remedy::Fault => {
                 heart.stirred.insert(channel);
