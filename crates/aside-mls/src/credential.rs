@@ -58,28 +58,40 @@ pub(crate) fn is_same_account(a: &MemberCredential, b: &MemberCredential) -> boo
     a.address == b.address && a.root_key == b.root_key
 }
 
-/// The key set by which any member's leaf of this account shows that the device is revoked.
-pub(crate) fn revoked_by(credential: &MemberCredential, members: &[Member]) -> Option<u32> {
-    members
-        .iter()
-        .filter(|member| is_same_account(&member.credential, credential))
-        .flat_map(|member| &member.credential.key_sets)
+/// The key set by which any leaf of this account shows that the device is revoked.
+pub(crate) fn revoked_by<'a>(
+    credential: &MemberCredential,
+    roster: impl IntoIterator<Item = &'a MemberCredential>,
+) -> Option<u32> {
+    roster
+        .into_iter()
+        .filter(|other| is_same_account(other, credential))
+        .flat_map(|other| &other.key_sets)
         .find(|set| set.revoked.contains(&credential.certificate.device))
         .map(|set| set.number)
 }
 
-/// Checks a leaf that comes in against what the group knows of its account: within one group an address has one root
-/// key, and no device that another leaf's chain revokes.
-pub(crate) fn fits_roster(credential: &MemberCredential, members: &[Member]) -> Result<(), CredentialFault> {
-    let is_other_root =
-        |m: &&Member| m.credential.address == credential.address && m.credential.root_key != credential.root_key;
-    if members.iter().any(|member| is_other_root(&member)) {
-        return Err(CredentialError::OtherRootKey.into());
+/// Checks a commit's author, and the leaves that it brings in, against each other and against what the group knows of
+/// their accounts: within one group an address has one root key, and whoever another leaf's chain revokes brings in
+/// nothing and does not come in.
+pub(crate) fn fit_roster(
+    author: &MemberCredential,
+    newcomers: &[&MemberCredential],
+    members: &[Member],
+) -> Result<(), CredentialFault> {
+    if let Some(by) = revoked_by(author, members.iter().map(|member| &member.credential)) {
+        return Err(CredentialError::Revoked { by }.into());
     }
-    match revoked_by(credential, members) {
-        Some(by) => Err(CredentialError::Revoked { by }.into()),
-        None => Ok(()),
+    let roster = || members.iter().map(|member| &member.credential).chain(newcomers.iter().copied());
+    for newcomer in newcomers {
+        if roster().any(|other| other.address == newcomer.address && other.root_key != newcomer.root_key) {
+            return Err(CredentialError::OtherRootKey.into());
+        }
+        if let Some(by) = revoked_by(newcomer, roster()) {
+            return Err(CredentialError::Revoked { by }.into());
+        }
     }
+    Ok(())
 }
 
 /// Checks the update of a leaf: the same device of the same account, its chain continued, and not revoked.

@@ -222,7 +222,7 @@ pub enum ProcessError {
     #[error("a credential in the commit of leaf {}: {fault}", author.leaf)]
     Credential {
         /// Who committed it.
-        author: Member,
+        author: Box<Member>,
         /// What is wrong.
         fault: CredentialFault,
     },
@@ -230,13 +230,13 @@ pub enum ProcessError {
     #[error("an unusable key in the commit of leaf {}", author.leaf)]
     UnusableKey {
         /// Who committed it.
-        author: Member,
+        author: Box<Member>,
     },
     /// The commit's metadata is not good.
     #[error("the metadata in the commit of leaf {}: {fault}", author.leaf)]
     Metadata {
         /// Who committed it.
-        author: Member,
+        author: Box<Member>,
         /// What is wrong.
         fault: MetadataError,
     },
@@ -244,7 +244,7 @@ pub enum ProcessError {
     #[error("the member at leaf {} may not {what}", author.leaf)]
     RoleForbids {
         /// Who committed it.
-        author: Member,
+        author: Box<Member>,
         /// What.
         what: Forbidden,
     },

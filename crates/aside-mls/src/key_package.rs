@@ -92,7 +92,7 @@ pub(crate) fn endless_lifetime() -> Lifetime {
 
 impl Session<'_> {
     /// Makes a KeyPackage, stores its private part and returns it as the server is to have it: a TLS-encoded
-    /// MLSMessage of about 2.7 kB. It is good for [`KEY_PACKAGE_SECONDS`] from `now_unix_s`.
+    /// MLSMessage of about 2.9 kB. It is good for [`KEY_PACKAGE_SECONDS`] from `now_unix_s`.
     ///
     /// # Errors
     /// [`MlsError`].
@@ -127,7 +127,7 @@ impl Session<'_> {
     pub fn delete_key_package(&self, reference: &Hash) -> Result<(), MlsError> {
         let encoded = VLBytes::new(reference.0.to_vec()).tls_serialize_detached();
         let key = encoded
-            .and_then(|bytes| KeyPackageRef::tls_deserialize_exact(bytes))
+            .and_then(KeyPackageRef::tls_deserialize_exact)
             .map_err(|error| MlsError::Library { doing: "reading a KeyPackageRef", source: Box::new(error) })?;
         Ok(self.provider.storage().delete_key_package(&key)?)
     }

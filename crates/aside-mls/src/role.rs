@@ -50,7 +50,8 @@ pub(crate) fn check(
         return Err(Forbidden::AddOtherAccount);
     }
     let may_remove = |member: &Member| {
-        is_same_account(&member.credential, author) || revoked_by(&member.credential, members).is_some()
+        is_same_account(&member.credential, author)
+            || revoked_by(&member.credential, members.iter().map(|m| &m.credential)).is_some()
     };
     if !change.removed.iter().all(may_remove) {
         return Err(Forbidden::RemoveOtherAccount);

@@ -44,7 +44,7 @@ struct Draft<'a> {
 }
 
 impl Group {
-    /// Adds members in one commit, which stays pending. Add 50 at most at a time: the commit grows by 2.7 kB with each.
+    /// Adds members in one commit, which stays pending. Add 50 at most at a time: the commit grows by 2.9 kB with each.
     ///
     /// # Errors
     /// [`MlsError`]: a commit is pending, our role forbids it, or a KeyPackage does not go with the group.
@@ -212,14 +212,12 @@ impl Group {
         let members = self.members()?;
         let removed = draft.removed.iter().map(|leaf| self.member(*leaf)).collect::<Result<Vec<Member>, MlsError>>()?;
         let added: Vec<MemberCredential> = draft.added.iter().map(|added| added.credential().clone()).collect();
-        for credential in &added {
-            credential::fits_roster(credential, &members)?;
-        }
         let own = self.member(self.own_leaf())?.credential;
         if let Some(new) = draft.own_leaf {
             credential::continues(&own, new)?;
-            credential::fits_roster(new, &members)?;
         }
+        let newcomers: Vec<&MemberCredential> = added.iter().chain(draft.own_leaf).collect();
+        credential::fit_roster(&own, &newcomers, &members)?;
         let change = Change { added: &added, removed: &removed, is_metadata_changed: draft.metadata.is_some() };
         role::check(&self.metadata()?, &members, &own, &change).map_err(MlsError::RoleForbids)
     }

@@ -26,7 +26,7 @@ pub enum Processed {
 }
 
 impl Group {
-    /// Encrypts to the group: a PrivateMessage as MLSMessage, 146 bytes longer than the plaintext, which the caller has
+    /// Encrypts to the group: a PrivateMessage as MLSMessage, 161 bytes longer than the plaintext, which the caller has
     /// padded. Uses up one generation of our ratchet, so keep the bytes for a retry.
     ///
     /// # Errors

@@ -86,15 +86,14 @@ impl StagedCommit {
         staged: openmls::group::StagedCommit,
     ) -> Result<Self, ProcessError> {
         let members = group.members().map_err(MlsError::from)?;
-        let blame_credential = |fault| ProcessError::Credential { author: author.clone(), fault };
+        let blame_credential = |fault| ProcessError::Credential { author: Box::new(author.clone()), fault };
         let contents = read_proposals(group, session, &author, &staged)?;
         if staged.update_path_leaf_node().is_some_and(|leaf| !is_usable(leaf)) {
-            return Err(ProcessError::UnusableKey { author });
+            return Err(ProcessError::UnusableKey { author: Box::new(author) });
         }
-        check_own_leaf(&author, &members, &staged).map_err(blame_credential)?;
-        for credential in &contents.added {
-            credential::fits_roster(credential, &members).map_err(blame_credential)?;
-        }
+        let own_leaf = check_own_leaf(&author, &staged).map_err(blame_credential)?;
+        let newcomers: Vec<&MemberCredential> = contents.added.iter().chain(&own_leaf).collect();
+        credential::fit_roster(&author.credential, &newcomers, &members).map_err(blame_credential)?;
         let change = Change {
             added: &contents.added,
             removed: &contents.removed,
@@ -102,7 +101,7 @@ impl StagedCommit {
         };
         let metadata = group.metadata().map_err(MlsError::from)?;
         role::check(&metadata, &members, &author.credential, &change)
-            .map_err(|what| ProcessError::RoleForbids { author: author.clone(), what })?;
+            .map_err(|what| ProcessError::RoleForbids { author: Box::new(author.clone()), what })?;
         let Contents { added, added_references, removed, metadata_after } = contents;
         let self_removed = staged.self_removed();
         Ok(Self { committer: author, added, removed, metadata_after, self_removed, added_references, mls: staged })
@@ -124,18 +123,18 @@ fn read_proposals(
         match queued.proposal() {
             Proposal::Add(add) => {
                 if !has_usable_keys(add.key_package()) {
-                    return Err(ProcessError::UnusableKey { author: author.clone() });
+                    return Err(ProcessError::UnusableKey { author: Box::new(author.clone()) });
                 }
                 let leaf = add.key_package().leaf_node();
                 let credential = credential::verify(leaf.credential(), leaf.signature_key().as_slice())
-                    .map_err(|fault| ProcessError::Credential { author: author.clone(), fault })?;
+                    .map_err(|fault| ProcessError::Credential { author: Box::new(author.clone()), fault })?;
                 contents.added.push(credential);
                 contents.added_references.push(reference(session, add.key_package())?);
             }
             Proposal::Remove(remove) => contents.removed.push(group.member(remove.removed().u32())?),
             Proposal::GroupContextExtensions(proposal) => {
                 contents.metadata_after = metadata_after(group, proposal.extensions())
-                    .map_err(|fault| ProcessError::Metadata { author: author.clone(), fault })?;
+                    .map_err(|fault| ProcessError::Metadata { author: Box::new(author.clone()), fault })?;
                 if !only_metadata_differs(group.mls.extensions(), proposal.extensions()) {
                     return Err(ProcessError::UnexpectedKind);
                 }
@@ -157,14 +156,13 @@ fn only_metadata_differs(before: &Extensions<GroupContext>, after: &Extensions<G
     before.iter().filter(is_other).eq(after.iter().filter(is_other))
 }
 
-/// Checks the author's own leaf, which a commit with a path replaces.
+/// Checks the author's own leaf, which a commit with a path replaces, and returns its credential.
 fn check_own_leaf(
     author: &Member,
-    members: &[Member],
     staged: &openmls::group::StagedCommit,
-) -> Result<(), CredentialFault> {
-    let Some(leaf) = staged.update_path_leaf_node() else { return Ok(()) };
+) -> Result<Option<MemberCredential>, CredentialFault> {
+    let Some(leaf) = staged.update_path_leaf_node() else { return Ok(None) };
     let new = credential::verify(leaf.credential(), leaf.signature_key().as_slice())?;
     credential::continues(&author.credential, &new)?;
-    credential::fits_roster(&new, members)
+    Ok(Some(new))
 }

@@ -68,7 +68,7 @@ impl Session<'_> {
     }
 }
 
-/// Cuts out of a Welcome for many what one new member needs of it, named by its KeyPackageRef: about 1.6 kB instead of
+/// Cuts out of a Welcome for many what one new member needs of it, named by its KeyPackageRef: about 1.5 kB instead of
 /// 1.2 kB for each of them.
 ///
 /// # Errors

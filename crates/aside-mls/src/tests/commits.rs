@@ -1,3 +1,5 @@
+//! Claims about commits, Welcomes and races: what changes a group, and what does not.
+
 use super::world::*;
 use crate::*;
 use openmls::group::MlsGroup;
@@ -92,7 +94,7 @@ fn a_commit_says_whom_it_adds_and_removes() {
     let swap = a.swap(&alice.session(), &alice.signer, &[2], std::slice::from_ref(&package)).unwrap();
     let staged = bob.stage(&mut b, &swap.commit).unwrap();
     assert_eq!(staged.committer.leaf, 0);
-    assert_eq!(staged.added, [dave.credential.clone()]);
+    assert_eq!(staged.added, std::slice::from_ref(&dave.credential));
     assert_eq!(staged.added_references(), [package.reference()]);
     assert_eq!(staged.removed, [Member { leaf: 2, credential: carol.credential.clone() }]);
     assert_eq!((staged.metadata_after.clone(), staged.self_removed, staged.epoch()), (None, false, 2));

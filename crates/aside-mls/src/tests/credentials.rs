@@ -1,3 +1,5 @@
+//! Claims about credentials: who is kept out, and under which name.
+
 use super::world::*;
 use crate::*;
 use aside_protocol::id::DeviceId;
@@ -88,40 +90,34 @@ fn a_device_that_another_leaf_of_its_account_revokes_is_refused() {
     }
 }
 
+/// A device of somebody who claims a name with a root key of their own.
+fn impostor(name: &'static str) -> Device {
+    use aside_protocol::identity::{DeviceCertificate, KeySet, KeySetSigner};
+    let (root, account) = (key("mallory", "root"), key("mallory", "account"));
+    let mut device = Person::new("mallory").device(1);
+    let (address, root_key) = (Person::new(name).address(), root.public_key());
+    let of = (&address, &root_key);
+    let set = KeySet::sign(of, None, account.public_key(), vec![], (KeySetSigner::Root, &root));
+    let certificate = DeviceCertificate::issue(of, &account, 0, DeviceId([5; 16]), device.signer.public_key());
+    device.credential = MemberCredential { address, root_key, key_sets: vec![set], certificate };
+    device
+}
+
 #[test]
 fn an_address_has_one_root_key_in_a_group() {
-    let ([alice, bob], [mut a, mut b]) = two();
-    let mut impostor = Person::new("mallory");
-    impostor.name = "bob";
-    let root = key("mallory", "root");
-    let address = impostor.address();
-    let of = (&address, &root.public_key());
-    let account = key("mallory", "account");
-    let set = aside_protocol::identity::KeySet::sign(
-        of,
-        None,
-        account.public_key(),
-        vec![],
-        (aside_protocol::identity::KeySetSigner::Root, &root),
-    );
-    let mut device = Person::new("mallory").device(1);
-    let certificate = aside_protocol::identity::DeviceCertificate::issue(
-        of,
-        &account,
-        0,
-        DeviceId([5; 16]),
-        device.signer.public_key(),
-    );
-    device.credential =
-        MemberCredential { address: address.clone(), root_key: root.public_key(), key_sets: vec![set], certificate };
-    let package = device.checked();
-    assert!(matches!(
-        a.add(&alice.session(), &alice.signer, std::slice::from_ref(&package)),
-        Err(MlsError::Credential(CredentialFault::Invalid(CredentialError::OtherRootKey)))
-    ));
-    let commit = super::roles::commit_unchecked(&alice, &mut a, |builder| builder.propose_adds([package.key_package]));
-    let error = bob.stage(&mut b, &commit).unwrap_err();
-    assert_eq!(error.credential_error(), Some(&CredentialError::OtherRootKey));
+    let carol = Person::new("carol").device(1);
+    for (claimed, others) in [("bob", vec![]), ("carol", vec![carol.checked()])] {
+        let ([alice, bob], [mut a, mut b]) = two();
+        let packages = [others, vec![impostor(claimed).checked()]].concat();
+        assert!(matches!(
+            a.add(&alice.session(), &alice.signer, &packages),
+            Err(MlsError::Credential(CredentialFault::Invalid(CredentialError::OtherRootKey)))
+        ));
+        let packages = packages.into_iter().map(|package| package.key_package);
+        let commit = super::roles::commit_unchecked(&alice, &mut a, |builder| builder.propose_adds(packages));
+        let error = bob.stage(&mut b, &commit).unwrap_err();
+        assert_eq!(error.credential_error(), Some(&CredentialError::OtherRootKey));
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Claims about ephemerals.
+
 use super::world::*;
 use crate::*;
 

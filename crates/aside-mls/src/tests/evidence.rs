@@ -1,3 +1,5 @@
+//! Claims about the evidence in commit entries: who is blamed for wrong keys, and who is not.
+
 use super::world::*;
 use crate::*;
 use aside_protocol::channel::EpochKeys;

@@ -1,3 +1,5 @@
+//! Claims about KeyPackages, their lifetimes and keys, and about envelopes.
+
 use super::world::*;
 use crate::*;
 use aside_protocol::identity::CredentialError;

@@ -1,3 +1,5 @@
+//! Claims about messages: gaps, replays, wrong epochs and other bytes.
+
 use super::world::*;
 use crate::*;
 
@@ -87,6 +89,36 @@ fn after_five_hundred_lost_messages_the_next_ones_decrypt() {
         assert_eq!(bob.read(&mut b, &message), "found");
         b = bob.load();
     }
+}
+
+#[test]
+fn a_gap_leaves_little_to_rewrite() {
+    let ([alice, bob], [mut a, mut b]) = two();
+    for _ in 0..500 {
+        alice.encrypt(&mut a, "lost");
+    }
+    let message = alice.encrypt(&mut a, "found");
+    bob.read(&mut b, &message);
+    let query = "SELECT length(group_data) FROM openmls_group_data WHERE data_type = 'message_secrets'";
+    let bytes: u32 = bob.connection.query_row(query, [], |row| row.get(0)).unwrap();
+    assert!(bytes < 8_000, "{bytes}");
+}
+
+#[test]
+fn a_message_that_comes_much_too_late_or_early_is_refused_by_name() {
+    let ([alice, bob], [mut a, mut b]) = two();
+    let messages: Vec<Vec<u8>> = (0..60).map(|_| alice.encrypt(&mut a, "x")).collect();
+    bob.read(&mut b, &messages[40]);
+    bob.read(&mut b, &messages[20]);
+    assert_eq!(undecryptable(b.process(&bob.session(), &messages[0])), Undecryptable::TooOld);
+    let config = openmls::group::MlsGroupJoinConfig::builder()
+        .wire_format_policy(openmls::group::PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
+        .sender_ratchet_configuration(openmls::prelude::SenderRatchetConfiguration::new(5, 10))
+        .build();
+    let session = bob.session();
+    let storage = openmls_traits::OpenMlsProvider::storage(&session.provider);
+    b.mls.set_configuration(storage, &config).unwrap();
+    assert_eq!(undecryptable(b.process(&session, &messages[59])), Undecryptable::TooFarAhead);
 }
 
 #[test]

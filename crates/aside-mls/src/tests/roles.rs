@@ -1,3 +1,5 @@
+//! Claims about roles: what members refuse from each other.
+
 use super::world::*;
 use crate::*;
 use aside_protocol::id::DeviceId;
@@ -23,7 +25,7 @@ where
 
 fn refused(device: &Device, group: &mut Group, commit: &[u8]) -> (Member, Forbidden) {
     match device.stage(group, commit).unwrap_err() {
-        ProcessError::RoleForbids { author, what } => (author, what),
+        ProcessError::RoleForbids { author, what } => (*author, what),
         other => panic!("{other:?}"),
     }
 }
@@ -118,6 +120,23 @@ fn any_member_removes_a_leaf_that_its_own_account_revokes() {
     let removal = c.remove(&carol.session(), &carol.signer, &[3]).unwrap();
     let staged = alice.stage(&mut a, &removal).unwrap();
     assert_eq!(staged.removed, [Member { leaf: 3, credential: stolen.credential.clone() }]);
+}
+
+#[test]
+fn a_revoked_device_commits_nothing_more() {
+    let mut person = Person::new("bob");
+    let [alice, bob, stolen] = [Person::new("alice").device(1), person.device(1), person.device(2)];
+    let [mut a, mut b, mut s]: [Group; 3] = group_of(&[&alice, &bob, &stolen], 1).try_into().unwrap();
+    person.rotate(vec![DeviceId([2; 16])]);
+    let update = b.self_update(&bob.session(), &bob.signer, &person.credential(1)).unwrap();
+    alice.follow(&mut a, &update);
+    stolen.follow(&mut s, &update);
+    let own = s.remove(&stolen.session(), &stolen.signer, &[1]);
+    assert!(matches!(own, Err(MlsError::Credential(_))), "{own:?}");
+    let removal = commit_unchecked(&stolen, &mut s, |builder| builder.propose_removals([LeafNodeIndex::new(1)]));
+    let error = alice.stage(&mut a, &removal).unwrap_err();
+    let revoked = aside_protocol::identity::CredentialError::Revoked { by: 1 };
+    assert_eq!(error.credential_error(), Some(&revoked));
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Claims about storage: rollbacks, damage, deletion, and what stays behind.
+
 use super::world::*;
 use crate::group::GROUP_TABLES;
 use crate::*;
