@@ -39,6 +39,15 @@ export class MessageActions {
     this.picker = { message, at, all };
   }
 
+  /** A layer may hear late that it was closed; by then another may be open. */
+  closeMenu(opened: Opened): void {
+    if (this.menu === opened) this.menu = null;
+  }
+
+  closePicker(opened: Opened): void {
+    if (this.picker === opened) this.picker = null;
+  }
+
   reply(message: Message): void {
     if (!message.deleted) this.mode = { kind: 'reply', to: message };
   }

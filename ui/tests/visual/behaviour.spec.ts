@@ -183,6 +183,35 @@ test('reactions are set and taken back', async ({ page }) => {
   await expect(message.getByTestId('reaction')).toHaveCount(0);
 });
 
+test('the whole picker opens from the quick row, and the pointer moves from one menu to another', async ({ page }) => {
+  await open(page, 'busy', '#/chats/{anna}');
+  const first = page.getByTestId('message').filter({ hasText: 'Obviously.' });
+  const second = page.getByTestId('message').filter({ hasText: 'He said yes' });
+  await first.click({ button: 'right' });
+  await expect(page.getByTestId('menu-reply')).toBeVisible();
+  await expect(page.getByTestId('menu-edit')).toHaveCount(0);
+  await second.click({ button: 'right' });
+  await expect(page.getByTestId('menu-edit')).toBeVisible();
+  await page.waitForTimeout(200);
+  await expect(page.getByTestId('menu-edit')).toBeVisible();
+  await page.getByTestId('more-reactions').click();
+  await expect(page.getByTestId('emoji-picker')).toBeVisible();
+  await page.keyboard.type('fox');
+  await page.keyboard.press('Enter');
+  await expect(second.getByTestId('reaction')).toContainText('🦊');
+});
+
+test('the emoji button opens and closes its picker', async ({ page }) => {
+  await open(page, 'busy', '#/chats/{anna}');
+  await page.getByTestId('emoji-button').click();
+  await expect(page.getByTestId('emoji-picker')).toBeVisible();
+  await page.getByTestId('emoji-button').click();
+  await expect(page.getByTestId('emoji-picker')).toHaveCount(0);
+  await page.getByTestId('emoji-button').click();
+  await page.getByLabel('grin smile').click();
+  await expect(page.getByTestId('composer-input')).toHaveValue('😀');
+});
+
 test('a failed message says why and is tried again', async ({ page }) => {
   await open(page, 'busy');
   await page.getByTestId('chat-row').filter({ hasText: 'Not sent' }).click();
