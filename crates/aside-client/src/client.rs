@@ -1,0 +1,178 @@
+//! A running client: the engine's loop, its connections and the loopback API, started and stopped together.
+
+use crate::connection::{Board, Connections};
+use crate::loopback::{self, Guard, Sessions};
+use crate::profile::{Memory, Profile, ProfileError, Running, Stay};
+use crate::randomness::SystemRandomness;
+use crate::runtime::{CHANGES_MAX, EngineHandle, EngineLoop, Message, QUEUE_MAX, Start};
+use crate::unlock::DatabaseKey;
+use aside_engine::error::EngineError;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long the parts of a client may take to end before they are left behind.
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a client that is about to stop waits between two looks at whether everything is done.
+const SETTLE_LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Why a client did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database or the engine.
+    #[error(transparent)]
+    Engine(#[from] Start),
+    /// No port on 127.0.0.1.
+    #[error("no port on 127.0.0.1 can be opened: {0}")]
+    Port(std::io::Error),
+    /// The profile's files.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The engine's thread ended before it began.
+    #[error("the client ended while it was starting")]
+    Ended,
+}
+
+/// A running client. It owns its profile until [`Client::stop`].
+pub struct Client {
+    profile: Profile,
+    running: Running,
+    engine: EngineHandle,
+    messages: mpsc::Sender<Message>,
+    board: Arc<Board>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    failure: Arc<Mutex<Option<EngineError>>>,
+}
+
+impl Client {
+    /// Starts a client on a profile: opens its database, serves the loopback API on 127.0.0.1 (on the profile's last
+    /// port, if that is free) and connects. Needs a tokio runtime with several threads.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(mut profile: Profile, key: DatabaseKey, stay: Stay) -> Result<Self, StartError> {
+        let listener = listen(profile.memory().port).await.map_err(StartError::Port)?;
+        let port = listener.local_addr().map_err(StartError::Port)?.port();
+        profile.remember(Memory { port: Some(port), ..profile.memory().clone() })?;
+        let secret = URL_SAFE_NO_PAD.encode(SystemRandomness.bytes::<32>());
+        let running = Running::new(port, secret.clone(), stay);
+        let sessions = Sessions::open(profile.place().sessions())?;
+
+        let (messages, received) = mpsc::channel(QUEUE_MAX);
+        let (changes, _) = broadcast::channel(CHANGES_MAX);
+        let (wanted, wanted_seen) = watch::channel(Vec::new());
+        let board = Arc::new(Board::new(changes.clone()));
+        let hurry = Arc::new(Notify::new());
+        let stop = CancellationToken::new();
+        let client = Self {
+            engine: EngineHandle::new(messages.clone(), changes.clone(), hurry.clone()),
+            messages: messages.clone(),
+            board: board.clone(),
+            stop: stop.clone(),
+            tasks: TaskTracker::new(),
+            failure: Arc::default(),
+            profile,
+            running,
+        };
+
+        let engine_loop = EngineLoop { messages: received, changes, wanted, board: board.clone() };
+        client.start_engine(engine_loop, key).await?;
+        client.tasks.spawn(Connections { wanted: wanted_seen, engine: messages, board, hurry, stop }.run());
+        let app = loopback::App {
+            engine: client.engine.clone(),
+            board: client.board.clone(),
+            guard: Arc::new(Guard::new(port, secret, client.profile.place().name(), sessions)),
+            profile: client.profile.place().name().to_string(),
+            stop: client.stop.clone(),
+            joining: Arc::default(),
+        };
+        client.tasks.spawn(loopback::serve(listener, app));
+        client.profile.announce(&client.running)?;
+        Ok(client)
+    }
+
+    async fn start_engine(&self, engine_loop: EngineLoop, key: DatabaseKey) -> Result<(), StartError> {
+        let (report, started) = oneshot::channel();
+        let (path, stop, failure) = (self.profile.place().database(), self.stop.clone(), self.failure.clone());
+        self.tasks.spawn_blocking(move || {
+            if let Err(error) = engine_loop.run(path, key, report) {
+                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
+            stop.cancel();
+        });
+        Ok(started.await.map_err(|_| StartError::Ended)??)
+    }
+
+    /// How to reach it.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Waits until somebody stops it (`POST /api/quit`), or it fails.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Waits until there is nothing left that a working connection would still move; not longer than `time_max`, and
+    /// not at all for servers that cannot be reached. Gives whether everything is done.
+    pub async fn settled(&self, time_max: Duration) -> bool {
+        let deadline = tokio::time::Instant::now() + time_max;
+        loop {
+            match self.engine.ask(|engine| engine.is_settled()).await {
+                Ok(false) => {}
+                Ok(true) => return true,
+                Err(_) => return false,
+            }
+            let servers = self.board.servers();
+            let unreachable = servers.iter().all(|server| server.status == crate::connection::Status::Offline);
+            if tokio::time::Instant::now() >= deadline || (unreachable && !servers.is_empty()) {
+                return false;
+            }
+            tokio::time::sleep(SETTLE_LOOK_EVERY).await;
+        }
+    }
+
+    /// Stops: no new calls, connections closed, the engine's last input done. The profile is free afterwards.
+    ///
+    /// # Errors
+    /// The engine's failure, if that is what stopped it.
+    pub async fn stop(self) -> Result<(), EngineError> {
+        // Others start a client of their own from here on, as soon as the lock is free.
+        if let Err(error) = self.profile.withdraw() {
+            tracing::warn!(%error, "runtime.json stays");
+        }
+        self.stop.cancel();
+        let _ = tokio::time::timeout(STOP_TIME_MAX, self.messages.send(Message::Stop)).await;
+        self.tasks.close();
+        if tokio::time::timeout(STOP_TIME_MAX, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some part of the client did not end in time");
+        }
+        match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A client that is dropped unstopped, on a failed start for instance, leaves no thread waiting.
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn listen(port: Option<u16>) -> std::io::Result<TcpListener> {
+    if let Some(port) = port
+        && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+    {
+        return Ok(listener);
+    }
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
+}

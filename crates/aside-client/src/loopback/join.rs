@@ -1,0 +1,110 @@
+//! Joining a server with an invite.
+
+use super::App;
+use super::answer::{Answer, ApiError, Body, sentence};
+use super::state::State;
+use aside_engine::error::CommandError;
+use aside_engine::input::Command;
+use aside_engine::view::JoinState;
+use aside_protocol::address::AccountName;
+use aside_protocol::link::InviteLink;
+use aside_protocol::refusal::Refusal;
+use axum::Json;
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How long a join waits for the server.
+const JOIN_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// The join that is under way, so that the same one can be waited for again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joining {
+    invite: InviteLink,
+    name: AccountName,
+}
+
+/// `POST /api/invites/inspect`
+#[derive(Deserialize)]
+pub struct Inspection {
+    invite: String,
+}
+
+/// `InviteInfo` of the contract.
+#[derive(Serialize)]
+pub struct InviteInfo {
+    server: String,
+}
+
+fn read_invite(text: &str) -> Result<InviteLink, ApiError> {
+    text.parse()
+        .map_err(|error: aside_protocol::link::LinkError| ApiError::invalid("bad_invite", sentence(&error.to_string())))
+}
+
+/// `POST /api/invites/inspect`: what an invite says, without any network.
+pub async fn inspect(Body(body): Body<Inspection>) -> Answer<InviteInfo> {
+    let invite = read_invite(&body.invite)?;
+    Ok(Json(InviteInfo { server: invite.server.address.to_string() }))
+}
+
+/// `POST /api/join`
+#[derive(Deserialize)]
+pub struct JoinBody {
+    invite: String,
+    name: String,
+}
+
+/// `POST /api/join`: answers when the account stands, or the server refused it.
+pub async fn join(Extract(app): Extract<App>, Body(body): Body<JoinBody>) -> Answer<State> {
+    let invite = read_invite(&body.invite)?;
+    let name: AccountName = body.name.trim().parse().map_err(|error: aside_protocol::address::AddressError| {
+        ApiError::invalid("bad_name", sentence(&error.to_string()))
+    })?;
+    let wanted = Joining { invite, name };
+    let mut joining = app.joining.lock().await;
+    begin(&app, &mut joining, wanted).await?;
+    let outcome = app
+        .engine
+        .until(JOIN_TIME_MAX, |engine| Ok(Some(engine.join_state()?).filter(|state| *state != JoinState::Registering)))
+        .await?;
+    match outcome {
+        Some(JoinState::Joined(_)) => Ok(Json(app.state().await?)),
+        Some(JoinState::Refused { refusal }) => {
+            *joining = None;
+            app.engine.command(Command::ForgetJoin).await?;
+            Err(refused(&refusal))
+        }
+        Some(JoinState::NotJoined | JoinState::Registering) | None => Err(ApiError::too_late(
+            "not_connected",
+            format!("{} Aside goes on trying; joining again with the same invite is safe.", app.connection_trouble()),
+        )),
+    }
+}
+
+/// Begins a join. One that is under way is waited for if it is the same, and given up if it is another.
+async fn begin(app: &App, joining: &mut Option<Joining>, wanted: Joining) -> Result<(), ApiError> {
+    match app.engine.ask(|engine| engine.join_state()).await? {
+        JoinState::NotJoined => {}
+        JoinState::Joined(account) => {
+            return Err(CommandError::AlreadyJoined { address: account.address.to_string() }.into());
+        }
+        JoinState::Registering if joining.as_ref() == Some(&wanted) => return Ok(()),
+        JoinState::Registering | JoinState::Refused { .. } => {
+            app.engine.command(Command::ForgetJoin).await?;
+        }
+    }
+    let Joining { invite, name } = wanted.clone();
+    app.engine.command(Command::Join { invite, name }).await?;
+    *joining = Some(wanted);
+    Ok(())
+}
+
+fn refused(refusal: &Refusal) -> ApiError {
+    let code = match refusal {
+        Refusal::BadInvite => "invite_refused",
+        Refusal::NameTaken => "name_taken",
+        _ => "join_refused",
+    };
+    ApiError::new(StatusCode::CONFLICT, code, sentence(&refusal.to_string()))
+}

@@ -1,0 +1,58 @@
+//! What the client is: account, connections, settings. And its end.
+
+use super::App;
+use super::answer::{Answer, ApiError};
+use crate::connection::ServerConnection;
+use aside_engine::settings::Settings;
+use aside_engine::view::{Account, JoinState};
+use axum::Json;
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+/// `State` of the contract.
+#[derive(Debug, Serialize)]
+pub struct State {
+    version: &'static str,
+    profile: String,
+    account: Option<Account>,
+    connections: Vec<ServerConnection>,
+    settings: Settings,
+    unread_total: u32,
+}
+
+impl App {
+    /// The state as it is now.
+    pub async fn state(&self) -> Result<State, ApiError> {
+        let read = |engine: &aside_engine::Engine| {
+            let account = match engine.join_state()? {
+                JoinState::Joined(account) => Some(account),
+                JoinState::NotJoined | JoinState::Registering | JoinState::Refused { .. } => None,
+            };
+            Ok((account, engine.settings()?, engine.unread_total()?))
+        };
+        let (account, settings, unread_total) = self.engine.ask(read).await?;
+        let (profile, connections) = (self.profile.clone(), self.board.servers());
+        Ok(State { version: env!("CARGO_PKG_VERSION"), profile, account, connections, settings, unread_total })
+    }
+
+    /// What stands between this client and its servers, in words; for calls that waited in vain.
+    pub fn connection_trouble(&self) -> String {
+        let advice: Vec<_> = self.board.servers().into_iter().filter_map(|server| server.advice).collect();
+        match advice.is_empty() {
+            true => "The server has not answered yet.".to_owned(),
+            false => advice.join(" "),
+        }
+    }
+}
+
+/// `GET /api/state`
+pub async fn show(Extract(app): Extract<App>) -> Answer<State> {
+    Ok(Json(app.state().await?))
+}
+
+/// `POST /api/quit`
+pub async fn quit(Extract(app): Extract<App>) -> StatusCode {
+    app.stop.cancel();
+    StatusCode::NO_CONTENT
+}
