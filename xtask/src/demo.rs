@@ -212,7 +212,7 @@ impl World {
             Ok(TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok())
         });
         self.server = Some(server);
-        answers.map(|_| ()).with_context(|| tail(&log))
+        with_last_words(answers.map(|_| ()), &log)
     }
 
     fn join(&self, person: &str) -> Result<()> {
@@ -235,7 +235,7 @@ impl World {
             Ok(whole_lines.split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned))
         });
         self.clients.push(client);
-        address.with_context(|| tail(&log))
+        with_last_words(address, &log)
     }
 
     /// Sends a message, and sees it arrive in what the other side listens to.
@@ -244,15 +244,15 @@ impl World {
         let (out, log) = (self.path(&format!("listen-{to}.out")), self.path(&format!("listen-{to}.log")));
         let mut command = self.client(to, &["listen", "--json"]);
         let mut listener = Background::start(&format!("{to}'s listener"), &mut command, &out, &log)?;
-        wait_for("the message to arrive", PATIENCE, || {
+        let arrives = wait_for("the message to arrive", PATIENCE, || {
             not_stopped(&self.stop)?;
             let arrived = std::fs::read_to_string(&out)?.lines().any(|line| line.contains(text));
             if !arrived {
                 listener.still_runs()?;
             }
             Ok(arrived.then_some(()))
-        })
-        .with_context(|| tail(&log))
+        });
+        with_last_words(arrives, &log)
     }
 
     fn client(&self, person: &str, arguments: &[&str]) -> Command {
@@ -272,24 +272,25 @@ impl World {
         let name = format!("`{}`", crate::process::line(command));
         let (out, log) = (self.path("command.out"), self.path("command.log"));
         let mut running = Background::start(&name, command, &out, &log)?;
-        let status = wait_for(&name, PATIENCE, || {
+        let ended = wait_for(&name, PATIENCE, || {
             not_stopped(&self.stop)?;
             running.ended()
-        })
-        .with_context(|| tail(&log))?;
-        match status.success() {
-            true => Ok(std::fs::read_to_string(&out)?),
-            false => Err(anyhow!("{name} failed ({status})")).with_context(|| tail(&log)),
-        }
+        });
+        let succeeded = ended.and_then(|status| match status.success() {
+            true => Ok(()),
+            false => bail!("{name} failed ({status})"),
+        });
+        with_last_words(succeeded, &log)?;
+        Ok(std::fs::read_to_string(&out)?)
     }
 
     fn everything_still_runs(&mut self) -> Result<()> {
         let folder = &self.folder.0;
         for (client, person) in self.clients.iter_mut().zip(PEOPLE) {
-            client.still_runs().with_context(|| tail(&folder.join(format!("{person}.log"))))?;
+            with_last_words(client.still_runs(), &folder.join(format!("{person}.log")))?;
         }
         let Some(server) = &mut self.server else { bail!("there is no server") };
-        server.still_runs().with_context(|| tail(&folder.join("server.log")))
+        with_last_words(server.still_runs(), &folder.join("server.log"))
     }
 }
 
@@ -311,13 +312,14 @@ fn random_passphrase() -> Result<String> {
     Ok(text)
 }
 
-/// The end of a log, for an error's text: the folder that holds it is about to go.
-fn tail(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let last = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default();
-    match last.is_empty() {
-        true => "it said nothing on standard error".to_owned(),
-        false => format!("its last words:\n{}\n", last.join("\n")),
-    }
+/// Adds the end of a program's log to an error: the folder that holds the log is about to go.
+fn with_last_words<T>(result: Result<T>, log: &Path) -> Result<T> {
+    result.map_err(|error| {
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        match lines.get(lines.len().saturating_sub(20)..).unwrap_or_default() {
+            [] => error,
+            last => anyhow!("{error:#}; its last words:\n{}", last.join("\n")),
+        }
+    })
 }
