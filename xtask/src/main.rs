@@ -43,7 +43,8 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
-        Command::Test(options) => test::run(&options),
+        // Its last line is its verdict, so nothing is printed after it.
+        Command::Test(options) => return test::run(&options),
         Command::Tidy => tidy::run(),
         Command::Lint => lint::run(),
         Command::Bench(options) => bench::run(&options),
