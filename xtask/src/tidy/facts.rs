@@ -6,6 +6,7 @@ use super::tree::{File, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 
 const LIMITS: &str = "crates/aside-protocol/src/limit.rs";
+const THREAT_MODEL: &str = "docs/threat-model.md";
 
 /// Rows `` | `name version` | … `` between `<!-- versions:begin -->` and `<!-- versions:end -->`.
 pub fn check_versions(tree: &Tree) -> Vec<Failure> {
@@ -76,6 +77,26 @@ pub fn check_links(tree: &Tree) -> Vec<Failure> {
                     format!("{}:{}", file.path, at + 1),
                     format!("the link to {target:?} leads nowhere"),
                     "name the file where it lies, as seen from this document",
+                ));
+            }
+        }
+    }
+    failures
+}
+
+/// Code spans `` `crate::test_name` `` in the threat model name tests that exist in that crate (or in `ui`).
+pub fn check_tests(tree: &Tree) -> Vec<Failure> {
+    let Some(file) = tree.file(THREAT_MODEL) else { return Vec::new() };
+    let mut failures = Vec::new();
+    for (at, line) in file.text.lines().enumerate() {
+        for (owner, test) in line.split('`').skip(1).step_by(2).filter_map(|span| span.split_once("::")) {
+            let folder = if owner == "ui" { "ui/".to_owned() } else { format!("crates/{owner}/") };
+            let declared = format!("fn {test}(");
+            if !tree.files.iter().any(|file| file.path.starts_with(&folder) && file.text.contains(&declared)) {
+                failures.push(Failure::at(
+                    format!("{}:{}", file.path, at + 1),
+                    format!("{folder} has no test {test}()"),
+                    "name the test that tries this, or leave the column empty",
                 ));
             }
         }
@@ -172,6 +193,16 @@ mod tests {
         assert_eq!(check("FRAME_BYTES_MAX = 2 * 1024"), []);
         assert_eq!(check("FRAME_BYTES_MAX = 2047").len(), 1);
         assert_eq!(check("NO_LIMIT = 1").len(), 2);
+    }
+
+    #[test]
+    fn a_test_that_the_threat_model_names_in_vain_is_found() {
+        let model =
+            (THREAT_MODEL, "| cannot | why | `aside-mls::a_test_that_is_there`, `aside-mls::one_that_is_not` |\n");
+        let code = ("crates/aside-mls/src/tests.rs", "#[test]\nfn a_test_that_is_there() {}\n");
+        let found = check_tests(&Tree::of(&[model, code]));
+        assert_eq!(found.len(), 1);
+        assert!(found.first().is_some_and(|failure| failure.rule.contains("one_that_is_not")));
     }
 
     #[test]

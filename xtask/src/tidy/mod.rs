@@ -54,7 +54,7 @@ pub struct Checked {
 pub fn check_all() -> Result<Vec<Checked>> {
     let tree = Tree::read(&crate::workspace::root()?)?;
     let packages = arrows::packages()?;
-    let checks: [(&'static str, Vec<Failure>); 12] = [
+    let checks: [(&'static str, Vec<Failure>); 13] = [
         ("crates import only what they may", arrows::check(&packages)),
         ("Rust files and functions are small", sizes::check_rust(&tree)),
         ("UI files are small", sizes::check_ui(&tree)),
@@ -65,6 +65,7 @@ pub fn check_all() -> Result<Vec<Checked>> {
         ("versions in documents are those of Cargo.lock", facts::check_versions(&tree)),
         ("limits in documents are those of the code", facts::check_limits(&tree)),
         ("links between documents lead somewhere", facts::check_links(&tree)),
+        ("tests that the threat model names exist", facts::check_tests(&tree)),
         ("every Rust file says its place", layout::check_headers(&tree)),
         ("no module is named after nothing", layout::check_names(&tree)),
     ];
