@@ -104,8 +104,8 @@ pub(crate) fn done(context: &Context<'_>, id: JobId) -> Result<(), EngineError> 
     Ok(())
 }
 
-/// Puts a job off, longer each time.
-pub(crate) fn later(context: &mut Context<'_>, id: JobId) -> Result<(), EngineError> {
+/// Puts a job off, longer each time. Returns how often that was done.
+pub(crate) fn later(context: &mut Context<'_>, id: JobId) -> Result<u32, EngineError> {
     let attempts: u32 = context
         .db
         .prepare_cached("UPDATE jobs SET attempts = attempts + 1 WHERE id = ? RETURNING attempts")?
@@ -114,7 +114,7 @@ pub(crate) fn later(context: &mut Context<'_>, id: JobId) -> Result<(), EngineEr
     let jitter = context.random_ms(wait);
     let due = context.now.unix_ms.saturating_add(wait).saturating_add(jitter);
     context.db.prepare_cached("UPDATE jobs SET due_ms = ? WHERE id = ?")?.execute(params![due, id.0])?;
-    Ok(())
+    Ok(attempts)
 }
 
 /// When the next job that was put off is due.

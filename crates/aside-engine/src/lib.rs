@@ -195,6 +195,20 @@ impl Engine {
         pump::wanted(&self.db, self.heart.identity.as_ref())
     }
 
+    /// What a member with ill will does: queues the content of a queued message once more, as another entry.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    #[cfg(feature = "planted-defects")]
+    pub fn dangerous_send_again(&mut self, message: &content::MessageId) -> Result<(), EngineError> {
+        self.db.execute(
+            "INSERT INTO outbox (conversation, content, sent_ms)
+             SELECT conversation, content, sent_ms FROM outbox WHERE message = ?",
+            [message],
+        )?;
+        Ok(())
+    }
+
     fn in_transaction<T, E: From<EngineError>>(
         &mut self,
         now: Now,

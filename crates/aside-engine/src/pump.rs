@@ -60,6 +60,7 @@ impl Heart {
                 Ok(())
             }
             ConnectionKind::Anonymous => {
+                outbox::reconnected(context)?;
                 self.stirred.extend(channel::of_server(context.db, link.server)?);
                 self.owe_receipts(context)
             }

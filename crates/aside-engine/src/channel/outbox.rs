@@ -56,6 +56,18 @@ pub(crate) fn find_own(context: &Context<'_>, id: &AppendId) -> Result<Option<Ow
     Ok(row.optional()?)
 }
 
+/// Whether the server had acknowledged another entry of ours at this place.
+pub(crate) fn is_acknowledged_as_another(
+    context: &Context<'_>,
+    channel: ChannelId,
+    seq: u64,
+    id: &AppendId,
+) -> Result<bool, EngineError> {
+    let mut statement =
+        context.db.prepare_cached("SELECT 1 FROM outbox WHERE channel = ? AND acked_seq = ? AND append_id <> ?")?;
+    Ok(statement.exists(params![channel.0, sql(seq), id.0])?)
+}
+
 /// One's own entry came back in the log: it has its place.
 pub(crate) fn echoed(
     heart: &mut Heart,
@@ -123,6 +135,16 @@ pub(crate) fn failed(context: &mut Context<'_>, ids: &[AppendId], why: &str) -> 
     Ok(())
 }
 
+/// Nothing, but for a planted defect: what is to be retried is forgotten to have been encrypted, before the log was
+/// searched for it.
+pub(crate) fn reconnected(context: &Context<'_>) -> Result<(), EngineError> {
+    if context.defects.retry_re_encrypts() {
+        let sql = "UPDATE outbox SET append_id = NULL, ciphertext = NULL, epoch = NULL WHERE acked_seq IS NULL";
+        context.db.execute(sql, [])?;
+    }
+    Ok(())
+}
+
 /// Sends what is queued: one request at a time for each channel, so that a refusal fails those behind it.
 pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
     let link = link_to(channel.server);
@@ -153,14 +175,6 @@ fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channe
     let Some(conversation) = conversation::find(context.db, &channel.conversation)? else { return Ok(()) };
     if conversation.channel != Some(channel.id) || conversation.state != conversation::State::Active {
         return Ok(());
-    }
-    if context.defects.retry_re_encrypts() {
-        context
-            .db
-            .prepare_cached(
-                "UPDATE outbox SET append_id = NULL, ciphertext = NULL WHERE channel = ? AND acked_seq IS NULL",
-            )?
-            .execute(params![channel.id.0])?;
     }
     let mut statement = context.db.prepare_cached(
         "SELECT place, content, sent_ms, ciphertext IS NOT NULL, channel IS NOT NULL AND channel <> ?2 FROM outbox

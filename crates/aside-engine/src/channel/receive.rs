@@ -39,6 +39,9 @@ pub(crate) fn entry(
     if entry.header.epoch != channel.epoch {
         return pause(context, &channel, "the server put messages of different times in a wrong order");
     }
+    if outbox::is_acknowledged_as_another(context, id, entry.seq, &entry.header.append_id)? {
+        return pause(context, &channel, "the server took back a message that it had acknowledged");
+    }
     let outcome = match outbox::find_own(context, &entry.header.append_id)? {
         Some(own) => outbox::echoed(heart, context, &channel, &own, position)?,
         None if entry.header.is_commit() => commit::received(heart, context, &channel, &entry)?,

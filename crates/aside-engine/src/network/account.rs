@@ -131,7 +131,7 @@ fn refused(
             }
             context.close(link, "the server refused to sign this device in")
         }
-        Flight::Job(id) if refusal.remedy() == Remedy::RetryLater => job::later(context, id),
+        Flight::Job(id) if refusal.remedy() == Remedy::RetryLater => job::later(context, id).map(|_| ()),
         Flight::Job(id) => job::done(context, id),
         _ => Ok(()),
     }

@@ -3,6 +3,7 @@
 use super::Flight;
 use crate::Heart;
 use crate::channel::{commit, ephemeral, outbox, subscribe};
+use crate::contact;
 use crate::context::Context;
 use crate::conversation;
 use crate::error::EngineError;
@@ -13,6 +14,9 @@ use aside_protocol::frame::anonymous::{Answer, FromServer, Push};
 use aside_protocol::inbox::ChannelToken;
 use aside_protocol::refusal::{Refusal, Remedy};
 use rusqlite::params;
+
+/// How often a token that its server does not know yet is tried again: about two minutes.
+const EARLY_ATTEMPTS_MAX: u32 = 8;
 
 /// Takes one frame. Anything that breaks the protocol closes the connection; nothing of it is believed.
 pub(crate) fn frame(heart: &mut Heart, context: &mut Context<'_>, link: Link, bytes: &[u8]) -> Result<(), EngineError> {
@@ -65,6 +69,12 @@ fn answered(
             }
             job::done(context, id)
         }
+        // Their device has an account and has published nothing yet: it will, as soon as it is online.
+        (Flight::Job(id), Answer::KeyPackages { key_packages, .. })
+            if key_packages.iter().all(|device| device.key_package.is_none()) =>
+        {
+            job::later(context, id).map(|_| ())
+        }
         (Flight::Job(id), Answer::KeyPackages { account, key_packages }) => {
             if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
                 conversation::fetched(heart, context, (conversation, &member), account, key_packages)?;
@@ -108,7 +118,7 @@ fn refused(
         Flight::CreateChannel(id, token) => {
             match refusal {
                 Refusal::BadChannelToken => spend(context, &token)?,
-                _ => job::later(context, id)?,
+                _ => job::later(context, id).map(|_| ())?,
             }
             Ok(())
         }
@@ -119,7 +129,10 @@ fn refused(
 
 fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal: &Refusal) -> Result<(), EngineError> {
     if refusal.remedy() == Remedy::RetryLater {
-        return job::later(context, id);
+        return job::later(context, id).map(|_| ());
+    }
+    if *refusal == Refusal::UnknownAccountOrToken && may_be_early(context, id)? {
+        return Ok(());
     }
     if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
         let why = match refusal {
@@ -131,4 +144,15 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
         conversation::fetch_failed(heart, context, (conversation, &member), &why)?;
     }
     job::done(context, id)
+}
+
+/// A contact's own token can arrive here before it arrives at their server: such a job is put off a few times.
+fn may_be_early(context: &mut Context<'_>, id: JobId) -> Result<bool, EngineError> {
+    let is_of_friend = match job::find(context, id)? {
+        Some(Job::FetchKeyPackages(_, member)) => contact::find(context.db, &member)?
+            .is_some_and(|contact| contact.state == contact::State::Active && contact.introduction.is_none()),
+        Some(Job::Deliver(_)) => true,
+        _ => false,
+    };
+    Ok(is_of_friend && job::later(context, id)? <= EARLY_ATTEMPTS_MAX)
 }
