@@ -1,6 +1,6 @@
 //! A running client: the engine's loop, its connections and the loopback API, started and stopped together.
 
-use crate::connection::{Board, Connections};
+use crate::connection::{Board, Connections, Status};
 use crate::loopback::{self, Guard, Sessions};
 use crate::profile::{Memory, Profile, ProfileError, Running, Stay};
 use crate::randomness::SystemRandomness;
@@ -120,19 +120,22 @@ impl Client {
         self.stop.cancelled().await;
     }
 
-    /// Waits until there is nothing left that a working connection would still move; not longer than `time_max`, and
-    /// not at all for servers that cannot be reached. Gives whether everything is done.
+    /// Waits until every connection stands and there is nothing left that they would still move; not longer than
+    /// `time_max`, and not at all where no server can be reached. Gives whether everything is done.
     pub async fn settled(&self, time_max: Duration) -> bool {
         let deadline = tokio::time::Instant::now() + time_max;
         loop {
-            match self.engine.ask(|engine| engine.is_settled()).await {
-                Ok(false) => {}
-                Ok(true) => return true,
-                Err(_) => return false,
-            }
+            let look = self.engine.ask(|engine| Ok((engine.wanted()?.is_empty(), engine.is_settled()?))).await;
             let servers = self.board.servers();
-            let unreachable = servers.iter().all(|server| server.status == crate::connection::Status::Offline);
-            if tokio::time::Instant::now() >= deadline || (unreachable && !servers.is_empty()) {
+            let all_are = |status| !servers.is_empty() && servers.iter().all(|server| server.status == status);
+            match look {
+                Err(_) => return false,
+                Ok((true, _)) => return true,
+                Ok((false, true)) if all_are(Status::Connected) => return true,
+                Ok(_) if all_are(Status::Offline) => return false,
+                Ok(_) => {}
+            }
+            if tokio::time::Instant::now() >= deadline {
                 return false;
             }
             tokio::time::sleep(SETTLE_LOOK_EVERY).await;

@@ -1,4 +1,5 @@
 //! The loopback API of a running client, spoken to as a browser and as a program speak to it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use aside_client::Client;
 use aside_client::profile::{Place, Profile, Running, Stay};

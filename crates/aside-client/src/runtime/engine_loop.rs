@@ -5,7 +5,7 @@ use crate::connection::Board;
 use crate::database::{self, DatabaseError};
 use crate::randomness::SystemRandomness;
 use crate::unlock::DatabaseKey;
-use aside_engine::error::EngineError;
+use aside_engine::error::{CommandError, EngineError};
 use aside_engine::input::{Change, Input, Link, Output, Wanted};
 use aside_engine::{Engine, Options};
 use std::collections::HashMap;
@@ -17,6 +17,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// The longest sleep: a machine that was suspended finds its overdue wake-ups within this time.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
+/// After a failure the engine's clock rests this long.
+const LOOK_AGAIN_AFTER_MS: i64 = 1_000;
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +47,7 @@ impl EngineLoop {
     /// Opens the database and the engine, reports that, and runs until [`Message::Stop`]. Blocks its thread.
     ///
     /// # Errors
-    /// The engine's own: it cannot go on, and with it the client.
+    /// The engine's own, where not even its views can be read: the client ends.
     pub fn run(
         self,
         path: PathBuf,
@@ -123,15 +125,18 @@ impl Running {
                 self.input(input)?;
             }
             Message::Command(command, reply) => {
-                let done = self.engine.command(now(), &mut SystemRandomness, *command);
-                let answer = done.map(|(answer, outputs)| (answer, self.carry_out(outputs)));
                 // Whoever asked may have gone; what was done stands.
-                match answer {
-                    Ok((answer, carried_out)) => {
+                match self.engine.command(now(), &mut SystemRandomness, *command) {
+                    Ok((answer, outputs)) => {
                         let _ = reply.send(Ok(answer));
-                        carried_out?;
+                        self.carry_out(outputs)?;
                     }
-                    Err(error) => drop(reply.send(Err(error))),
+                    Err(error) => {
+                        if let CommandError::Engine(error) = &error {
+                            self.begin_anew(error);
+                        }
+                        let _ = reply.send(Err(error));
+                    }
                 }
             }
             Message::Ask(question) => question(&self.engine),
@@ -141,8 +146,25 @@ impl Running {
     }
 
     fn input(&mut self, input: Input) -> Result<(), EngineError> {
-        let outputs = self.engine.handle(now(), &mut SystemRandomness, input)?;
-        self.carry_out(outputs)
+        match self.engine.handle(now(), &mut SystemRandomness, input) {
+            Ok(outputs) => self.carry_out(outputs),
+            Err(error) => {
+                self.begin_anew(&error);
+                Ok(())
+            }
+        }
+    }
+
+    /// The engine failed: nothing of the input took effect, and it knows of no connection any more. All are closed and
+    /// made again, with their backoff, and what was not answered comes again: a full disk heals like that by itself.
+    fn begin_anew(&mut self, error: &EngineError) {
+        tracing::error!(%error, "the engine failed");
+        let links: Vec<Link> = self.outboxes.keys().copied().collect();
+        for link in links {
+            self.close(link, "this machine could not store what came; look whether its disk is full");
+        }
+        let soon = now().unix_ms.saturating_add(LOOK_AGAIN_AFTER_MS);
+        self.wake_at_unix_ms = Some(self.wake_at_unix_ms.map_or(soon, |at| at.max(soon)));
     }
 
     fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), EngineError> {
