@@ -11,8 +11,6 @@ mod directory;
 mod inbox;
 mod retention;
 mod subscribe;
-#[cfg(test)]
-mod tests;
 
 use crate::store::{Store, StoreError};
 use aside_protocol::address::ServerAddress;

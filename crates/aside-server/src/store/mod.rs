@@ -7,7 +7,7 @@
 
 #[cfg(test)]
 mod conformance;
-//pub mod sqlite;
+pub mod sqlite;
 pub mod volatile;
 
 use crate::core::Now;
@@ -33,6 +33,9 @@ pub enum StoreError {
     /// A stored value is not what was stored.
     #[error("the database holds something that the server did not write")]
     Corrupt,
+    /// The database is of another version of this program.
+    #[error("the database was made by another version of aside-server: use that one, or a newer one")]
+    OtherVersion,
     /// A transaction was asked for out of turn. A fault of the caller.
     #[error("a store operation outside a transaction")]
     OutOfTurn,
@@ -166,8 +169,8 @@ pub enum Deposit {
     Full,
 }
 
-/// Durable memory in transactions. One caller at a time; every operation but [`Store::maintain`] and
-/// [`Store::changed_elsewhere`] stands between [`Store::begin`] and [`Store::commit`].
+/// Durable memory in transactions. One caller at a time; every operation but [`Store::maintain`] stands between
+/// [`Store::begin`] and [`Store::commit`].
 ///
 /// An operation that fails voids the transaction: the caller rolls back and answers nothing as done.
 pub trait Store {
