@@ -334,3 +334,88 @@ fn an_expired_body_is_told_and_the_chain_stays_whole() {
     assert!(calm.timeline(1).iter().any(|row| row.text.contains("expired")));
     assert_eq!(paused_reason(&calm, 1), None);
 }
+
+/// Three people in a group, and a server that shows p1 a history of its own from here on, whole in itself: the chain's
+/// heads that it tells p1 fit what it shows p1.
+fn forked_group() -> (Calm, aside_engine::conversation::ConversationId) {
+    use aside_engine::input::{Answer as Done, Command};
+    use aside_protocol::channel::{Position, next_head};
+    let mut calm = Calm::new(21, 3);
+    calm.befriend(0, 1);
+    calm.befriend(0, 2);
+    let members = calm.contacts(0).into_iter().map(|contact| contact.address).collect();
+    let Some(Done::Conversation(group)) = calm.command(0, Command::CreateGroup { title: "three".into(), members })
+    else {
+        panic!("no group")
+    };
+    calm.settle();
+    calm.wait_ms(20_000);
+    calm.settle();
+    let row = calm.engine(1).unwrap().conversation(&group).unwrap().unwrap();
+    assert_eq!(row.state, ConversationState::Active);
+    let mut heads: std::collections::BTreeMap<_, _> =
+        calm.engine(1).unwrap().log_positions().unwrap().into_iter().collect();
+    let mut is_altered = false;
+    let mut show = move |channel: aside_protocol::id::ChannelId, entry: &mut aside_protocol::channel::Entry| {
+        if !is_altered {
+            is_altered = true;
+            entry.header.expires_day += 1;
+        }
+        if let Some(position) = heads.get_mut(&channel) {
+            let head = next_head(&channel, &position.head, entry.seq, &entry.header, &entry.body.hash());
+            *position = Position { seq: entry.seq, head };
+        }
+        heads.get(&channel).copied()
+    };
+    lie_to_p1(&mut calm, move |frame| match frame {
+        ServerFrame::Push(Push::Entry(channel, mut entry)) => {
+            show(channel, &mut entry);
+            vec![ServerFrame::Push(Push::Entry(channel, entry))]
+        }
+        frame => vec![frame],
+    });
+    calm.command(0, Command::SendText { conversation: group, text: "one".into(), reply_to: None });
+    calm.settle();
+    let row = calm.engine(1).unwrap().conversation(&group).unwrap().unwrap();
+    assert_eq!(row.state, ConversationState::Active, "one entry alone cannot be told from an honest one");
+    (calm, group)
+}
+
+const FORKED: &str = "the server shows the members different histories of this conversation";
+
+#[test]
+fn a_consistent_fork_is_caught_by_the_head_that_the_next_message_cites() {
+    let (mut calm, group) = forked_group();
+    let command = aside_engine::input::Command::SendText { conversation: group, text: "two".into(), reply_to: None };
+    calm.command(0, command);
+    calm.settle();
+    let row = calm.engine(1).unwrap().conversation(&group).unwrap().unwrap();
+    assert_eq!(row.paused_reason.as_deref(), Some(FORKED));
+}
+
+#[test]
+fn a_consistent_fork_is_caught_by_the_daily_report_past_the_server() {
+    let (mut calm, group) = forked_group();
+    calm.stop(1);
+    calm.wait_ms(86_400_000);
+    calm.disconnect(0);
+    calm.settle();
+    calm.start(1);
+    calm.settle();
+    let row = calm.engine(1).unwrap().conversation(&group).unwrap().unwrap();
+    assert_eq!(row.paused_reason.as_deref(), Some(FORKED));
+}
+
+#[test]
+fn daily_reports_of_an_honest_log_change_nothing() {
+    let mut calm = pair(22);
+    for _ in 0..3 {
+        calm.wait_ms(86_400_000);
+        calm.disconnect(0);
+        calm.disconnect(1);
+        calm.settle();
+    }
+    assert_eq!(paused_reason(&calm, 0), None);
+    assert_eq!(paused_reason(&calm, 1), None);
+    assert_eq!(calm.timeline(1).iter().filter(|row| row.kind == MessageKind::Event).count(), 0);
+}

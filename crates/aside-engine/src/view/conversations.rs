@@ -5,12 +5,14 @@ use super::{
     SafetyNumber,
 };
 use crate::account::Identity;
-use crate::context::stored;
+use crate::context::{stored, unsql};
 use crate::conversation::{self, ConversationId, State};
 use crate::error::EngineError;
 use crate::settings::Settings;
 use crate::{Engine, contact, pump, safety};
 use aside_protocol::address::AccountAddress;
+use aside_protocol::channel::Position;
+use aside_protocol::id::{ChainHead, ChannelId};
 use aside_protocol::link::ContactLink;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -170,6 +172,19 @@ impl Engine {
     /// [`EngineError`].
     pub fn link_is_registered(&self, link: &ContactLink) -> Result<bool, EngineError> {
         contact::link_is_registered(&self.db, link)
+    }
+
+    /// How far each channel was read, with the head of its chain there: what two people can compare by hand.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn log_positions(&self) -> Result<Vec<(ChannelId, Position)>, EngineError> {
+        let mut statement = self.db.prepare_cached("SELECT id, seq, head FROM channels ORDER BY id")?;
+        let rows = statement.query_map([], |row| {
+            let position = Position { seq: unsql(row.get(1)?), head: ChainHead(row.get(2)?) };
+            Ok((ChannelId(row.get(0)?), position))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Whether nothing is left that a working connection would still move.
