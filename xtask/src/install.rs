@@ -12,15 +12,29 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 6] = [
     Need { package: "build-essential", why: "compiles SQLite and the cryptography that is C", is_there: has_compiler },
     Need { package: "pkg-config", why: "finds libraries", is_there: || has_program("pkg-config") },
     Need { package: "libssl-dev", why: "SQLCipher, the client's encrypted database, uses it", is_there: has_libssl },
+    Need {
+        package: "fonts-noto-color-emoji",
+        why: "the pictures that the UI is compared with show emoji",
+        is_there: || has_font("noto/NotoColorEmoji.ttf"),
+    },
+    Need {
+        package: "fonts-dejavu-core",
+        why: "they show Arabic and Hebrew as well",
+        is_there: || has_font("dejavu/DejaVuSans.ttf"),
+    },
     Need { package: "chromium", why: "the browser that the UI is tested in", is_there: || has_program("chromium") },
 ];
 
 fn has_compiler() -> bool {
     has_program("cc")
+}
+
+fn has_font(file: &str) -> bool {
+    std::path::Path::new("/usr/share/fonts/truetype").join(file).exists()
 }
 
 fn has_libssl() -> bool {

@@ -47,8 +47,9 @@ fn everything(options: &Options, sum: &mut Tally) -> Result<()> {
             Verdict::NotInstalled => {}
         }
     }
-    rust(sum)?;
+    // Tests of real processes, in Rust and in the browser, drive the built programs.
     let programs = build::build_programs()?;
+    rust(sum, &programs)?;
     interface(sum, &programs)?;
     if !options.without_demo {
         match steps::step("the demo, checked", || demo::check(&programs)) {
@@ -63,15 +64,17 @@ fn everything(options: &Options, sum: &mut Tally) -> Result<()> {
 }
 
 /// Every Rust test. nextest runs them faster where it is installed, but leaves out those in documentation.
-fn rust(sum: &mut Tally) -> Result<()> {
+fn rust(sum: &mut Tally, programs: &Programs) -> Result<()> {
     let has_nextest = cargo(&["nextest", "--version"])?.output().is_ok_and(|output| output.status.success());
     if has_nextest {
         let mut tests = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"])?;
+        drive(&mut tests, programs);
         *sum += counted("Rust tests (nextest)", Runner::Nextest, &mut tests)?;
         let mut documentation = cargo(&["test", "--workspace", "--doc"])?;
         *sum += counted("Rust tests in documentation", Runner::CargoTest, &mut documentation)?;
     } else {
         let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"])?;
+        drive(&mut tests, programs);
         *sum += counted("Rust tests", Runner::CargoTest, &mut tests)?;
     }
     Ok(())
@@ -94,10 +97,15 @@ fn interface(sum: &mut Tally, programs: &Programs) -> Result<()> {
         }
         let mut command = npm(&["run", script])?;
         command.env("NO_COLOR", "1").env("CI", "1");
-        command.env("ASIDE_BIN", &programs.client).env("ASIDE_SERVER_BIN", &programs.server);
+        drive(&mut command, programs);
         *sum += counted(&format!("UI: npm run {script}"), runner, &mut command)?;
     }
     Ok(())
+}
+
+/// Tells tests where the built programs are.
+fn drive(command: &mut Command, programs: &Programs) {
+    command.env("ASIDE_BIN", &programs.client).env("ASIDE_SERVER_BIN", &programs.server);
 }
 
 fn counted(name: &str, runner: Runner, command: &mut Command) -> Result<Tally> {
