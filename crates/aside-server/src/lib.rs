@@ -7,6 +7,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod config;
 pub mod core;
+pub mod day;
 pub mod hello;
+pub mod keys;
+pub mod log;
+pub mod metrics;
+pub mod shell;
 pub mod store;
+pub mod tls;

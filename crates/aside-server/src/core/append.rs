@@ -6,9 +6,7 @@ use aside_protocol::channel::{Body, Entry, EntryHeader, EpochKeys, Position, Pur
 use aside_protocol::frame::anonymous::{Answer, FromServer, NewEntry, Push};
 use aside_protocol::frame::{RequestId, ServerFrame};
 use aside_protocol::id::{ChannelId, Hash};
-use aside_protocol::limit::{
-    APPEND_ENTRIES_MAX, COMMIT_DAYS, ENTRY_BODY_BYTES_MAX, EPHEMERAL_BYTES_MAX, MESSAGE_DAYS_MAX,
-};
+use aside_protocol::limit::{APPEND_ENTRIES_MAX, COMMIT_DAYS, ENTRY_BODY_BYTES_MAX, EPHEMERAL_BYTES_MAX};
 use aside_protocol::refusal::Refusal;
 use bytes::Bytes;
 
@@ -156,7 +154,7 @@ impl<S: Store> Core<S> {
             return Err(Refusal::StaleEpoch { current: state.epoch }.into());
         }
         self.expect_proof(connection, channel, header.epoch, purpose)?;
-        let days_max = if header.is_commit() { COMMIT_DAYS } else { MESSAGE_DAYS_MAX };
+        let days_max = if header.is_commit() { COMMIT_DAYS } else { self.config.message_days_max };
         let today = batch.now.day();
         let last = today.saturating_add(days_max);
         if header.expires_day <= today || header.expires_day > last {

@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError};
 use aside_protocol::address::ServerAddress;
 use aside_protocol::frame::{ClientFrame, RequestId, ServerFrame, account as account_frame, anonymous};
 use aside_protocol::id::{Binding, ChannelId, Hash};
-use aside_protocol::limit::{CHANNEL_TOKENS_A_DAY, INBOX_ENVELOPES_MAX};
+use aside_protocol::limit::{CHANNEL_TOKENS_A_DAY, INBOX_ENVELOPES_MAX, MESSAGE_DAYS_MAX};
 use aside_protocol::refusal::Refusal;
 use bytes::Bytes;
 use connection::Connection;
@@ -166,6 +166,8 @@ pub struct CoreConfig {
     pub inbox_envelopes_max: usize,
     /// KeyPackages that one delivery token fetches a minute.
     pub fetches_a_minute: u32,
+    /// The longest that a message may ask to be kept, in days, at most [`MESSAGE_DAYS_MAX`].
+    pub message_days_max: u32,
 }
 
 impl CoreConfig {
@@ -176,6 +178,7 @@ impl CoreConfig {
             channel_tokens_a_day: CHANNEL_TOKENS_A_DAY,
             inbox_envelopes_max: INBOX_ENVELOPES_MAX,
             fetches_a_minute: 30,
+            message_days_max: MESSAGE_DAYS_MAX,
         }
     }
 }
