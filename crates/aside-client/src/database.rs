@@ -28,8 +28,6 @@ pub enum DatabaseError {
 pub fn open(path: &Path, key: &DatabaseKey) -> Result<Connection, DatabaseError> {
     drop(crate::profile::file::open_private(path)?);
     let connection = Connection::open(path)?;
-    // SQLCipher would write its own words about a wrong key to the terminal.
-    connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
     let mut pragma = Zeroizing::new(String::with_capacity(96));
     pragma.push_str("PRAGMA key = \"x'");
     for byte in key.0.iter() {
@@ -38,6 +36,8 @@ pub fn open(path: &Path, key: &DatabaseKey) -> Result<Connection, DatabaseError>
     }
     pragma.push_str("'\"");
     connection.execute_batch(&pragma)?;
+    // SQLCipher would write its own words about a wrong key to the terminal. The first key of a process turns that on.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
     match connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(())) {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => Err(DatabaseError::WrongKey),
         Err(error) => Err(error.into()),

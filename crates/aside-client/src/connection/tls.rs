@@ -67,6 +67,7 @@ fn config(pin: &ServerPin) -> Result<ClientConfig, rustls::Error> {
         .with_no_client_auth();
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
