@@ -15,20 +15,20 @@ pub const CONFIG_FILE: &str = "aside-server.toml";
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{path} cannot be read: {source}. Make a server with `aside-server init DIR --address HOST[:PORT]`")]
+    #[error("{path} cannot be read: {cause}. Make a server with `aside-server init DIR --address HOST[:PORT]`")]
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Not TOML, an unknown key, or a value of the wrong kind; the text has line, column and key.
-    #[error("{path} has a mistake:\n{source}")]
+    #[error("{path} has a mistake:\n{cause}")]
     Parse {
         /// The file.
         path: PathBuf,
         /// What and where.
-        source: Box<toml::de::Error>,
+        cause: Box<toml::de::Error>,
     },
     /// A value that is not possible.
     #[error("{path}: `{key}` {what}")]
@@ -200,7 +200,7 @@ impl Config {
     /// [`ConfigError`], naming file and key.
     pub fn read(dir: &Path) -> Result<Self, ConfigError> {
         let path = dir.join(CONFIG_FILE);
-        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path).map_err(|cause| ConfigError::Read { path: path.clone(), cause })?;
         Self::parse(&text, dir)
     }
 
@@ -210,8 +210,8 @@ impl Config {
     /// [`ConfigError`], naming file and key.
     pub fn parse(text: &str, dir: &Path) -> Result<Self, ConfigError> {
         let path = dir.join(CONFIG_FILE);
-        let file: File = toml::from_str(text)
-            .map_err(|source| ConfigError::Parse { path: path.clone(), source: Box::new(source) })?;
+        let file: File =
+            toml::from_str(text).map_err(|cause| ConfigError::Parse { path: path.clone(), cause: Box::new(cause) })?;
         let value = |key, what: String| ConfigError::Value { path: path.clone(), key, what };
         let address: ServerAddress =
             file.address.parse().map_err(|error| value("address", format!("is wrong: {error}")))?;

@@ -50,22 +50,22 @@ pub enum KeysError {
     #[error("{0} is not empty: give a new directory, so that nothing else lies beside the server's keys")]
     NotEmpty(PathBuf),
     /// A file or directory cannot be read.
-    #[error("{path} cannot be read: {source}{hint}")]
+    #[error("{path} cannot be read: {cause}{hint}")]
     Read {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
         /// What to do about it, or nothing.
         hint: &'static str,
     },
     /// A file or directory cannot be written.
-    #[error("{path} cannot be written: {source}")]
+    #[error("{path} cannot be written: {cause}")]
     Write {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file does not hold what it should.
     #[error("{path} does not hold {what}")]
@@ -112,7 +112,7 @@ impl ServerDir {
     }
 
     fn make_empty_directory(&self) -> Result<(), KeysError> {
-        let write = |source| KeysError::Write { path: self.0.clone(), source };
+        let write = |cause| KeysError::Write { path: self.0.clone(), cause };
         match fs::read_dir(&self.0) {
             Ok(mut entries) => {
                 if self.file(CONFIG_FILE).exists() || self.file(IDENTITY_KEY_FILE).exists() {
@@ -126,7 +126,7 @@ impl ServerDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(write)
             }
-            Err(source) => Err(KeysError::Read { path: self.0.clone(), source, hint: "" }),
+            Err(cause) => Err(KeysError::Read { path: self.0.clone(), cause, hint: "" }),
         }
     }
 
@@ -198,7 +198,7 @@ impl ServerDir {
 
     fn read(&self, name: &str, hint: &'static str) -> Result<Zeroizing<String>, KeysError> {
         let path = self.file(name);
-        fs::read_to_string(&path).map(Zeroizing::new).map_err(|source| KeysError::Read { path, source, hint })
+        fs::read_to_string(&path).map(Zeroizing::new).map_err(|cause| KeysError::Read { path, cause, hint })
     }
 
     fn read_hex<const N: usize>(
@@ -233,7 +233,7 @@ impl ServerDir {
             file.sync_all()?;
             fs::rename(&draft, &path)
         };
-        write().map_err(|source| KeysError::Write { path: path.clone(), source })
+        write().map_err(|cause| KeysError::Write { path: path.clone(), cause })
     }
 }
 

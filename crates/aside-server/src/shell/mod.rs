@@ -58,22 +58,22 @@ pub enum RunError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The database.
-    #[error("the database in {dir} cannot be opened: {source}{}", hint(.source))]
+    #[error("the database in {dir} cannot be opened: {cause}{}", hint(.cause))]
     Store {
         /// The server's directory.
         dir: PathBuf,
         /// Why.
-        source: StoreError,
+        cause: StoreError,
     },
     /// An address cannot be listened on.
     #[error(
-        "cannot listen on {address}: {source}. Stop the program that uses it, or change `{key}` in aside-server.toml"
+        "cannot listen on {address}: {cause}. Stop the program that uses it, or change `{key}` in aside-server.toml"
     )]
     Listen {
         /// The address.
         address: SocketAddr,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
         /// The key in the configuration.
         key: &'static str,
     },
@@ -122,7 +122,7 @@ pub struct Server {
 }
 
 async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, RunError> {
-    TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source, key })
+    TcpListener::bind(address).await.map_err(|cause| RunError::Listen { address, cause, key })
 }
 
 impl Server {
@@ -157,7 +157,7 @@ impl Server {
             None => None,
         };
         let store =
-            SqliteStore::open(dir.path()).map_err(|source| RunError::Store { dir: dir.path().to_owned(), source })?;
+            SqliteStore::open(dir.path()).map_err(|cause| RunError::Store { dir: dir.path().to_owned(), cause })?;
         Ok(Self { listeners, metrics_listener, identity, tls, store, config })
     }
 

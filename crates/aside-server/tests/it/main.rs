@@ -4,5 +4,7 @@
 
 mod accounts;
 mod channels;
+mod client;
 mod failures;
+mod process;
 mod support;
