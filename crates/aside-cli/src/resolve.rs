@@ -22,6 +22,9 @@ pub enum ResolveError {
     /// Nobody.
     #[error("nobody here is called {0:?}: see `aside contacts list` and `aside chats`")]
     Unknown(String),
+    /// A group, where a person is needed.
+    #[error("{0:?} is a group, and here a person is needed")]
+    NotAPerson(String),
     /// Several.
     #[error("{name:?} may be any of these; name one of them in full:\n{}", candidates.join("\n"))]
     Ambiguous {

@@ -95,7 +95,7 @@ impl Session {
 pub async fn with_client<T>(
     global: &Global,
     settling: Settling,
-    work: impl AsyncFn(&Api) -> Result<T, CallFailure>,
+    work: impl AsyncFn(&Session) -> Result<T, CallFailure>,
 ) -> Result<T, Failure> {
     let mut attempt = 1;
     loop {
@@ -103,7 +103,7 @@ pub async fn with_client<T>(
         let outcome = tokio::select! {
             outcome = async {
                 session.settle(settling.before).await;
-                let outcome = work(session.api()).await;
+                let outcome = work(&session).await;
                 // What was refused may have left something to do as well: a message that waits in its queue.
                 session.settle(settling.after).await;
                 outcome

@@ -4,7 +4,7 @@ use super::CATCH_UP;
 use crate::api::{CallFailure, Conversation, Raw};
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::session::{Settling, with_client};
+use crate::session::{Session, Settling, with_client};
 use crate::terminal::{line, print};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const PREVIEW_CHARS_MAX: usize = 60;
 /// Lists the conversations, newest first.
 pub async fn run(global: &Global) -> Result<(), Failure> {
     let settling = Settling { before: CATCH_UP, after: Duration::ZERO };
-    let call = async |api: &crate::api::Api| -> Result<Raw, CallFailure> { api.get("/conversations").await };
+    let call = async |session: &Session| -> Result<Raw, CallFailure> { session.api().get("/conversations").await };
     let raw = with_client(global, settling, call).await?;
     if global.json {
         return super::json(&raw);

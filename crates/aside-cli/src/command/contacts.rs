@@ -4,7 +4,7 @@ use super::{CATCH_UP, DELIVER};
 use crate::api::{CallFailure, Contact, ContactLink, Raw};
 use crate::cli::{Contacts, Global};
 use crate::failure::Failure;
-use crate::session::{Settling, with_client};
+use crate::session::{Session, Settling, with_client};
 use crate::terminal;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -23,8 +23,9 @@ pub async fn run(global: &Global, command: Contacts) -> Result<(), Failure> {
 async fn add(global: &Global, link: &str) -> Result<(), Failure> {
     let settling = Settling { before: Duration::ZERO, after: DELIVER };
     let body = json!({ "link": link });
-    let call =
-        async |api: &crate::api::Api| -> Result<Raw, CallFailure> { api.post("/contacts?wait=active", &body).await };
+    let call = async |session: &Session| -> Result<Raw, CallFailure> {
+        session.api().post("/contacts?wait=active", &body).await
+    };
     let raw = with_client(global, settling, call).await?;
     if global.json {
         return super::json(&raw);
@@ -35,8 +36,8 @@ async fn add(global: &Global, link: &str) -> Result<(), Failure> {
 
 /// Prints a link, and nothing else, when the server knows it.
 async fn link(global: &Global) -> Result<(), Failure> {
-    let call = async |api: &crate::api::Api| -> Result<Raw, CallFailure> {
-        api.post("/contacts/link?wait=registered", &json!({})).await
+    let call = async |session: &Session| -> Result<Raw, CallFailure> {
+        session.api().post("/contacts/link?wait=registered", &json!({})).await
     };
     let raw = with_client(global, Settling::default(), call).await?;
     if global.json {
@@ -48,7 +49,7 @@ async fn link(global: &Global) -> Result<(), Failure> {
 
 async fn list(global: &Global) -> Result<(), Failure> {
     let settling = Settling { before: CATCH_UP, after: Duration::ZERO };
-    let call = async |api: &crate::api::Api| -> Result<Raw, CallFailure> { api.get("/contacts").await };
+    let call = async |session: &Session| -> Result<Raw, CallFailure> { session.api().get("/contacts").await };
     let raw = with_client(global, settling, call).await?;
     if global.json {
         return super::json(&raw);

@@ -4,7 +4,7 @@ use super::DELIVER;
 use crate::api::{CallFailure, Raw, State};
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::session::{Settling, with_client};
+use crate::session::{Session, Settling, with_client};
 use crate::terminal;
 use serde_json::json;
 use std::io::{IsTerminal, Write};
@@ -18,9 +18,10 @@ pub async fn run(global: &Global, invite: &str, name: Option<String>) -> Result<
     };
     let settling = Settling { before: Duration::ZERO, after: DELIVER };
     let body = json!({ "invite": invite, "name": name });
-    let raw: Raw =
-        with_client(global, settling, async |api| -> Result<Raw, CallFailure> { api.post("/join", &body).await })
-            .await?;
+    let raw: Raw = with_client(global, settling, async |session: &Session| -> Result<Raw, CallFailure> {
+        session.api().post("/join", &body).await
+    })
+    .await?;
     if global.json {
         return super::json(&raw);
     }

@@ -15,7 +15,8 @@ mod status;
 use crate::api::{Api, CallFailure, Contact, Conversation};
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
-use crate::resolve::{Target, targets};
+use crate::resolve::{ResolveError, Target, resolve, targets};
+use crate::session::Session;
 use std::time::Duration;
 
 /// Time for catching up before something is shown.
@@ -57,6 +58,19 @@ async fn everybody(api: &Api) -> Result<Vec<Target>, CallFailure> {
     let contacts: Vec<Contact> = api.get("/contacts").await?;
     let conversations: Vec<Conversation> = api.get("/conversations").await?;
     Ok(targets(&contacts, &conversations))
+}
+
+/// The ones that names mean. Somebody who is not known may have written while nothing ran here, so a client that was
+/// just started fetches that first, and only then is the name unknown.
+async fn find(session: &Session, names: &[&str]) -> Result<Vec<Target>, CallFailure> {
+    let among = |targets: Vec<Target>| -> Result<Vec<Target>, ResolveError> {
+        names.iter().map(|name| resolve(name, &targets).cloned()).collect()
+    };
+    match among(everybody(session.api()).await?) {
+        Err(ResolveError::Unknown(_)) => session.settle(CATCH_UP).await,
+        found => return Ok(found.map_err(Failure::from)?),
+    }
+    Ok(among(everybody(session.api()).await?).map_err(Failure::from)?)
 }
 
 /// One line of JSON.

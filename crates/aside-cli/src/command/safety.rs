@@ -1,11 +1,10 @@
 //! `aside safety NAME`
 
-use super::everybody;
+use super::find;
 use crate::api::{CallFailure, Raw, SafetyNumber};
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::resolve::resolve;
-use crate::session::{Settling, with_client};
+use crate::session::{Session, Settling, with_client};
 use crate::terminal;
 use serde_json::json;
 
@@ -14,13 +13,13 @@ const GROUPS_A_LINE: usize = 4;
 
 /// Prints the number, after noting what the person says about it.
 pub async fn run(global: &Global, name: &str, verdict: Option<bool>) -> Result<(), Failure> {
-    let call = async |api: &crate::api::Api| -> Result<Raw, CallFailure> {
-        let everybody = everybody(api).await?;
-        let target = resolve(name, &everybody).map_err(Failure::from)?;
+    let call = async |session: &Session| -> Result<Raw, CallFailure> {
+        let mut found = find(session, &[name]).await?;
+        let target = found.pop().ok_or(Failure::Gone)?;
         let path = format!("/conversations/{}/safety", target.conversation_id);
         match verdict {
-            Some(verified) => api.put(&path, &json!({ "verified": verified })).await,
-            None => api.get(&path).await,
+            Some(verified) => session.api().put(&path, &json!({ "verified": verified })).await,
+            None => session.api().get(&path).await,
         }
     };
     let raw = with_client(global, Settling::default(), call).await?;

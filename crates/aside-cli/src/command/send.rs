@@ -1,11 +1,10 @@
 //! `aside send NAME [TEXT]`
 
-use super::everybody;
+use super::find;
 use crate::api::{CallFailure, Raw};
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::resolve::resolve;
-use crate::session::{Settling, with_client};
+use crate::session::{Session, Settling, with_client};
 use serde_json::json;
 use std::io::Read;
 
@@ -20,11 +19,11 @@ pub async fn run(global: &Global, name: &str, text: Option<String>, seconds: u64
             .await
             .map_err(|error| Failure::Stopped(error.to_string()))??,
     };
-    let call = async |api: &crate::api::Api| -> Result<Raw, CallFailure> {
-        let everybody = everybody(api).await?;
-        let target = resolve(name, &everybody).map_err(Failure::from)?;
+    let call = async |session: &Session| -> Result<Raw, CallFailure> {
+        let mut found = find(session, &[name]).await?;
+        let target = found.pop().ok_or(Failure::Gone)?;
         let path = format!("/conversations/{}/messages?wait=sent&seconds={seconds}", target.conversation_id);
-        api.post(&path, &json!({ "text": text })).await
+        session.api().post(&path, &json!({ "text": text })).await
     };
     let raw = with_client(global, Settling::default(), call).await?;
     match global.json {

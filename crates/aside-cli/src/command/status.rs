@@ -4,14 +4,14 @@ use super::CATCH_UP;
 use crate::api::{CallFailure, Raw, State};
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::session::{Settling, with_client};
+use crate::session::{Session, Settling, with_client};
 use crate::terminal::{line, print};
 use std::time::Duration;
 
 /// Prints the account and how its servers are reached.
 pub async fn run(global: &Global) -> Result<(), Failure> {
     let settling = Settling { before: CATCH_UP, after: Duration::ZERO };
-    let call = async |api: &crate::api::Api| -> Result<Raw, CallFailure> { api.get("/state").await };
+    let call = async |session: &Session| -> Result<Raw, CallFailure> { session.api().get("/state").await };
     let raw = with_client(global, settling, call).await?;
     if global.json {
         return super::json(&raw);

@@ -1,7 +1,8 @@
 //! A server and people's programs as real processes, used as a script uses them.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -75,13 +76,16 @@ impl World {
         command
     }
 
-    /// Runs the server, and returns when it takes connections.
+    /// Runs the server, and returns when it says that it takes connections.
     pub fn start_server(&mut self) {
-        let child = self.server_command(&["run"], &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let log = self.home.path().join("server.log");
+        let (out, errors) = (File::create(&log).unwrap(), File::options().append(true).open(&log).unwrap());
+        let child = self.server_command(&["run"], &[]).stdout(out).stderr(errors).spawn().unwrap();
         self.server = Some(Running(child));
         let begun = Instant::now();
-        while TcpStream::connect(&self.address).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "the server does not listen");
+        while !std::fs::read_to_string(&log).unwrap().contains("the server takes connections") {
+            let words = || std::fs::read_to_string(&log).unwrap();
+            assert!(begun.elapsed() < PATIENCE, "the server does not start: {}", words());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
