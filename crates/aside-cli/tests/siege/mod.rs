@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -136,6 +137,16 @@ pub fn start_server(world: &World) -> Process {
     command.arg("run").arg(folder.join("server"));
     command.stdout(File::create(folder.join("server.out")).unwrap());
     Process::start("the server", &mut command, &folder.join("server.log"))
+}
+
+/// As [`start_server`], and returns when it takes connections.
+pub fn start_server_and_wait(world: &World) -> Process {
+    let mut server = start_server(world);
+    wait_for("the server to listen", || {
+        server.still_runs();
+        TcpStream::connect(&world.address).ok()
+    });
+    server
 }
 
 /// `ASIDE_SERVER_BIN`, else the one beside `aside`. That it exists `World::new` has seen to.
