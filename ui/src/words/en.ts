@@ -39,6 +39,7 @@ export const en = {
     nameWillBe: (address: string) => `You will be ${address}`,
     join: 'Join',
     joining: 'Joining…',
+    goesOn: 'Aside goes on trying.',
     changeInvite: 'Use another invite',
   },
 
