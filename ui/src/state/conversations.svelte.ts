@@ -45,6 +45,14 @@ class Conversations {
     this.phase = 'ready';
   }
 
+  /** What a call answers, unless an event came meanwhile: that one is newer than the answer. */
+  async take(call: Promise<Conversation>): Promise<Conversation> {
+    const started = this.#freshness.begin();
+    const conversation = await call;
+    if (!this.#freshness.touchedSince(conversation.id, started)) this.upsert(conversation);
+    return conversation;
+  }
+
   upsert(conversation: Conversation): void {
     this.#freshness.touch(conversation.id);
     this.#byId.set(conversation.id, conversation);

@@ -50,8 +50,10 @@ class People {
   }
 
   async add(link: string): Promise<Contact> {
+    // An event that came meanwhile is newer than the answer.
+    const started = this.#freshness.begin();
     const contact = await api.addContact(link);
-    this.upsert(contact);
+    if (!this.#freshness.touchedSince(contact.address, started)) this.upsert(contact);
     return contact;
   }
 

@@ -26,6 +26,7 @@ export class Timeline {
   anchor: Anchor = { at: 'end' };
 
   #positions = new Map<string, number>();
+  #hidden = new Set<string>();
   #freshness = new Freshness();
 
   constructor(readonly conversation: string) {}
@@ -97,13 +98,44 @@ export class Timeline {
     this.#cutBefore(before ?? 0);
   }
 
+  /** What a call answers, unless an event came meanwhile: that one is newer than the answer. */
+  async take(call: Promise<Message>): Promise<void> {
+    const started = this.#freshness.begin();
+    const message = await call;
+    if (!this.#freshness.touchedSince(message.id, started)) this.upsert(message);
+  }
+
+  /** Deleted on the screen, while undo is open. */
+  hide(id: string): void {
+    this.#hidden.add(id);
+    this.#change(id, { deleted: true });
+  }
+
+  unhide(id: string): void {
+    if (this.#hidden.delete(id)) this.#change(id, { deleted: false });
+  }
+
+  /** The client has deleted it; the event that says so may come later. */
+  confirmHidden(id: string): void {
+    this.#hidden.delete(id);
+  }
+
   upsert(message: Message): void {
     const known = this.#positions.has(message.id);
     const oldest = this.messages[0]?.position;
     if (!known && this.hasMore && oldest !== undefined && message.position < oldest) return;
     this.#freshness.touch(message.id);
-    this.#put(message);
+    this.#put(this.#asShown(message));
     this.version += 1;
+  }
+
+  #asShown(message: Message): Message {
+    return this.#hidden.has(message.id) ? { ...message, deleted: true } : message;
+  }
+
+  #change(id: string, changes: Partial<Message>): void {
+    const current = this.get(id);
+    if (current) this.upsert({ ...current, ...changes });
   }
 
   async #renewAnchored(): Promise<void> {
@@ -118,7 +150,7 @@ export class Timeline {
 
   #merge(fetched: Message[], started: number): void {
     const moved: Message[] = [];
-    for (const message of fetched) {
+    for (const message of fetched.map((message) => this.#asShown(message))) {
       if (this.#freshness.touchedSince(message.id, started)) continue;
       if (!this.#replaceInPlace(message)) moved.push(message);
     }

@@ -84,6 +84,30 @@ describe('Timeline', () => {
     expect(timeline.get('m500')?.text).toBe('edited meanwhile');
   });
 
+  it('does not let the answer to a call overwrite an event that was faster', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    let answer: (message: Message) => void = () => {};
+    const taken = timeline.take(new Promise((resolve) => (answer = resolve)));
+    timeline.upsert(sample(501, { id: 'own', delivery: 'sent' }));
+    timeline.upsert(sample(502));
+    answer(sample(900, { id: 'own', delivery: 'queued' }));
+    await taken;
+    expect(timeline.get('own')?.delivery).toBe('sent');
+    expect(positions(timeline).slice(-2)).toEqual([501, 502]);
+  });
+
+  it('keeps a message hidden while undo is open, whatever happens to it meanwhile', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    timeline.hide('m500');
+    timeline.upsert(sample(500, { delivery: 'read' }));
+    await timeline.refresh();
+    expect(timeline.get('m500')?.deleted).toBe(true);
+    timeline.unhide('m500');
+    expect(timeline.get('m500')?.deleted).toBe(false);
+  });
+
   it('closes the gap after an absence', async () => {
     const timeline = new Timeline('c1');
     await timeline.loadNewest(0);

@@ -70,7 +70,7 @@ export class MessageActions {
 
   async react(message: Message, emoji: string, present: boolean): Promise<void> {
     try {
-      this.timeline.upsert(await api.react(message.conversation_id, message.id, emoji, present));
+      await this.timeline.take(api.react(message.conversation_id, message.id, emoji, present));
     } catch (error) {
       complain(error);
     }
@@ -78,7 +78,7 @@ export class MessageActions {
 
   async retry(message: Message): Promise<void> {
     try {
-      this.timeline.upsert(await api.retry(message.conversation_id, message.id));
+      await this.timeline.take(api.retry(message.conversation_id, message.id));
     } catch (error) {
       complain(error);
     }
@@ -87,16 +87,17 @@ export class MessageActions {
   /** Gone from the screen at once; gone for everyone when undo is over. */
   delete(message: Message): void {
     const { conversation_id: conversation, id } = message;
-    this.timeline.upsert({ ...message, deleted: true });
-    const restore = () => {
-      const current = this.timeline.get(id);
-      if (current) this.timeline.upsert({ ...current, deleted: false });
-    };
-    toasts.undoable(words.message.wasDeleted, restore, (last) => {
-      api.deleteMessage(conversation, id, last).catch((error: unknown) => {
-        restore();
-        complain(error);
-      });
-    });
+    this.timeline.hide(id);
+    toasts.undoable(words.message.wasDeleted, () => this.timeline.unhide(id), (last) => void this.#deleteForAll(conversation, id, last));
+  }
+
+  async #deleteForAll(conversation: string, id: string, last: boolean): Promise<void> {
+    try {
+      await api.deleteMessage(conversation, id, last);
+      this.timeline.confirmHidden(id);
+    } catch (error) {
+      this.timeline.unhide(id);
+      complain(error);
+    }
   }
 }

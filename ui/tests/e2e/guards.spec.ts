@@ -61,9 +61,9 @@ test('a page of another origin can neither read nor change anything, though the 
     }, alice.origin);
     expect(outcomes).toEqual({
       read: 'nothing',
-      readWithoutCors: 'opaque 0 0',
+      readWithoutCors: 'nothing',
       post: 'nothing',
-      postWithoutCors: 'opaque 0 0',
+      postWithoutCors: 'nothing',
       change: 'nothing',
       stream: 'nothing',
       script: 'nothing',
