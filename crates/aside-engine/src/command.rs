@@ -23,7 +23,13 @@ impl Heart {
         match command {
             Command::Join { invite, name } => {
                 if let Some(identity) = &self.identity {
-                    return Err(CommandError::AlreadyJoined { address: identity.address.to_string() });
+                    // The server may have made the account and its answer be lost: the same join goes on with its keys.
+                    let goes_on = !identity.registered && identity.refusal.is_none();
+                    let is_same = identity.invite == invite.token && identity.pin == invite.server;
+                    return match goes_on && is_same && *identity.name() == name {
+                        true => Ok(Answer::Done),
+                        false => Err(CommandError::AlreadyJoined { address: identity.address.to_string() }),
+                    };
                 }
                 account::create(context, &self.mls.on(context.db), &invite, name)?;
                 self.identity = account::load(context.db)?;

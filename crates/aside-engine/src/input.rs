@@ -85,7 +85,8 @@ pub enum Input {
 /// What a person, the CLI or a bot wants.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Makes the keys of a new account and registers it when the connection stands. [`Answer::Done`].
+    /// Makes the keys of a new account and registers it when the connection stands. [`Answer::Done`]. The same join
+    /// again, while the server has not answered, goes on with the keys that were made.
     Join {
         /// From the administrator.
         invite: InviteLink,
