@@ -170,6 +170,50 @@ fn a_used_invite_a_taken_name_and_a_wrong_passphrase_are_said_in_words() {
 }
 
 #[test]
+fn commands_on_one_profile_at_once_wait_for_each_other() {
+    let world = two_friends();
+    let senders: Vec<_> =
+        (0..6).map(|n| world.command("bob", &["send", "alice", &format!("text {n}")]).spawn().unwrap()).collect();
+    for mut sender in senders {
+        assert!(sender.wait().unwrap().success());
+    }
+    let mut heard = world.listen("alice").texts(6);
+    heard.sort();
+    assert_eq!(heard, (0..6).map(|n| format!("text {n}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_listener_takes_over_when_the_app_that_it_listened_through_ends() {
+    let world = two_friends();
+    let mut app = world.command("alice", &["app", "--no-browser"]).spawn().unwrap();
+    world.wait_until_running("alice");
+    let listener = world.listen("alice");
+    world.ok("bob", &["send", "alice", "through the app"]);
+    assert_eq!(listener.texts(1), ["through the app"]);
+    app.kill().unwrap();
+    app.wait().unwrap();
+    world.ok("bob", &["send", "alice", "without the app"]);
+    let mut heard = listener.texts(1);
+    if heard == ["through the app"] {
+        // The app was killed before the mark.
+        heard = listener.texts(1);
+    }
+    assert_eq!(heard, ["without the app"]);
+}
+
+#[test]
+fn a_server_with_another_key_is_refused_at_once_and_in_words() {
+    let mut world = World::new();
+    let invite = world.invite();
+    world.replace_server();
+    let begun = Instant::now();
+    let output = world.aside("alice", &["join", &invite, "--name", "alice"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another key"), "{output:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
 fn an_unknown_name_sends_nothing() {
     let world = two_friends();
     let output = world.aside("bob", &["send", "eve", "hello"]);

@@ -95,6 +95,27 @@ impl World {
         drop(self.server.take());
     }
 
+    /// Puts another server, with keys of its own, in the place of this one.
+    #[allow(dead_code)]
+    pub fn replace_server(&mut self) {
+        self.stop_server();
+        std::fs::remove_dir_all(self.home.path().join("server")).unwrap();
+        let address = self.address.clone();
+        assert!(self.server_command(&["init"], &["--address", &address]).output().unwrap().status.success());
+        self.start_server();
+    }
+
+    /// Waits until a client of the profile answers.
+    #[allow(dead_code)]
+    pub fn wait_until_running(&self, profile: &str) {
+        let announcement = self.home.path().join("home").join(profile).join("runtime.json");
+        let begun = Instant::now();
+        while !announcement.is_file() {
+            assert!(begun.elapsed() < PATIENCE, "the client does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A new invite: the only line that the server's program prints.
     pub fn invite(&self) -> String {
         let output = self.server_command(&["invite"], &[]).output().unwrap();

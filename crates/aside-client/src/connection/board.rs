@@ -1,5 +1,6 @@
 //! What people see of the connections: one line a server, with what they can do about it.
 
+use super::error::Prospect;
 use aside_engine::input::{Change, Link, Wanted};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,10 +31,14 @@ pub struct ServerConnection {
     /// What a person can do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
+    /// Whether waiting can help.
+    #[serde(skip)]
+    pub prospect: Prospect,
 }
 
 #[derive(Debug)]
 struct Line {
+    prospect: Prospect,
     server: String,
     status: Status,
     advice: Option<String>,
@@ -68,7 +73,8 @@ impl Board {
     /// A connection is being made for the first time.
     pub fn connecting(&self, wanted: &Wanted) {
         let server = wanted.server.address.to_string();
-        let line = Line { server, status: Status::Connecting, advice: None, closing: None };
+        let line =
+            Line { prospect: Prospect::MayHeal, server, status: Status::Connecting, advice: None, closing: None };
         let mut state = self.state();
         state.lines.insert(wanted.link, line);
         self.settle(state);
@@ -79,6 +85,7 @@ impl Board {
         self.change(link, |line| {
             line.status = Status::Connected;
             line.advice = None;
+            line.prospect = Prospect::MayHeal;
         });
     }
 
@@ -99,8 +106,9 @@ impl Board {
     }
 
     /// It was not made.
-    pub fn failed(&self, link: Link, advice: String) {
+    pub fn failed(&self, link: Link, advice: String, prospect: Prospect) {
         self.change(link, |line| {
+            line.prospect = prospect;
             line.status = Status::Offline;
             line.advice = Some(advice);
         });
@@ -126,11 +134,11 @@ impl Board {
         let since = crate::runtime::now().unix_ms;
         let mut servers: BTreeMap<String, ServerConnection> = BTreeMap::new();
         for line in state.lines.values() {
-            let Line { server, status, advice, .. } = line;
+            let Line { server, status, advice, prospect, .. } = line;
             let worst = servers.get(server).map(|known| known.status);
             if worst.is_none_or(|worst| *status > worst) {
-                let (server, status, advice) = (server.clone(), *status, advice.clone());
-                servers.insert(server.clone(), ServerConnection { server, status, since, advice });
+                let (server, status, advice, prospect) = (server.clone(), *status, advice.clone(), *prospect);
+                servers.insert(server.clone(), ServerConnection { server, status, since, advice, prospect });
             }
         }
         for (server, summed) in &mut servers {
@@ -176,7 +184,7 @@ mod tests {
         assert_eq!(board.servers()[0].status, Status::Connecting);
         board.connected(anonymous.link);
         assert_eq!(board.servers()[0].status, Status::Connected);
-        board.failed(account.link, "Do this.".into());
+        board.failed(account.link, "Do this.".into(), Prospect::MayHeal);
         assert_eq!(board.servers()[0].advice.as_deref(), Some("Do this."));
         board.forget(account.link);
         board.forget(anonymous.link);

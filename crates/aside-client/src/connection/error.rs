@@ -2,7 +2,16 @@
 
 use aside_protocol::address::ServerAddress;
 use aside_protocol::connection::HelloError;
-use aside_protocol::refusal::Refusal;
+use aside_protocol::refusal::{Refusal, Remedy};
+
+/// Whether trying again soon can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prospect {
+    /// It can.
+    MayHeal,
+    /// Somebody has to do something first.
+    Hopeless,
+}
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -51,12 +60,17 @@ impl DialError {
         }
     }
 
-    /// Whether trying again soon cannot help: somebody has to do something first.
-    pub fn is_hopeless(&self) -> bool {
+    /// Whether trying again soon can help.
+    pub fn prospect(&self) -> Prospect {
         match self {
-            Self::Certificate(_) | Self::HostName | Self::Hello(_) => true,
-            Self::Refused(refusal) => refusal.remedy() != aside_protocol::refusal::Remedy::RetryLater,
-            Self::Unreachable(_) | Self::NoAnswer { .. } | Self::Tls(_) | Self::WebSocket(_) | Self::NoHello => false,
+            Self::Certificate(_) | Self::HostName | Self::Hello(_) => Prospect::Hopeless,
+            Self::Refused(refusal) => match refusal.remedy() {
+                Remedy::RetryLater => Prospect::MayHeal,
+                Remedy::CatchUp | Remedy::Person | Remedy::Fault => Prospect::Hopeless,
+            },
+            Self::Unreachable(_) | Self::NoAnswer { .. } | Self::Tls(_) | Self::WebSocket(_) | Self::NoHello => {
+                Prospect::MayHeal
+            }
         }
     }
 

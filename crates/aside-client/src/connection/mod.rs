@@ -13,6 +13,7 @@ mod pump;
 mod tls;
 
 pub use board::{Board, ServerConnection, Status};
+pub use error::Prospect;
 
 use crate::randomness::SystemRandomness;
 use crate::runtime::Message;
@@ -121,10 +122,11 @@ impl Keeper {
                 }
                 Err(error) => {
                     tracing::info!(step = error.step(), "a connection was not made");
-                    if error.is_hopeless() {
+                    if error.prospect() == Prospect::Hopeless {
                         backoff.give_up_hurrying();
                     }
-                    self.board.failed(self.wanted.link, error.advice(&self.wanted.server.address));
+                    let advice = error.advice(&self.wanted.server.address);
+                    self.board.failed(self.wanted.link, advice, error.prospect());
                 }
             }
             pause = backoff.next(&mut SystemRandomness);

@@ -62,7 +62,7 @@ async fn wait_until_active(app: &App, address: AccountAddress) -> Result<(), Api
     let decided = move |engine: &aside_engine::Engine| {
         Ok(engine.contact(&address)?.filter(|contact| contact.state != ContactState::Adding))
     };
-    match app.engine.until(WAIT_TIME_MAX, decided).await? {
+    match app.until(WAIT_TIME_MAX, decided).await? {
         Some(Contact { state: ContactState::Failed, failure, .. }) => {
             let why = failure.unwrap_or_else(|| "the server refused".to_owned());
             Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_added", sentence(&why)))
@@ -70,7 +70,10 @@ async fn wait_until_active(app: &App, address: AccountAddress) -> Result<(), Api
         Some(_) => Ok(()),
         None => Err(ApiError::too_late(
             "not_acknowledged",
-            format!("{} The contact is kept, and added as soon as the server answers.", app.connection_trouble()),
+            format!(
+                "{} The contact is kept, and added when Aside runs and the server answers.",
+                app.connection_trouble()
+            ),
         )),
     }
 }
@@ -106,7 +109,7 @@ pub async fn link(State(app): State<App>, Parameters(waiting): Parameters<LinkWa
     let text = link.to_string();
     if let Some(LinkWait::Registered) = waiting.wait {
         let known = move |engine: &aside_engine::Engine| Ok(engine.link_is_registered(&link)?.then_some(()));
-        app.engine.until(WAIT_TIME_MAX, known).await?.ok_or_else(|| {
+        app.until(WAIT_TIME_MAX, known).await?.ok_or_else(|| {
             ApiError::too_late(
                 "not_acknowledged",
                 format!("{} The link works as soon as the server knows it.", app.connection_trouble()),

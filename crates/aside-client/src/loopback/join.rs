@@ -3,7 +3,7 @@
 use super::App;
 use super::answer::{Answer, ApiError, Body, sentence};
 use super::state::State;
-use aside_engine::error::CommandError;
+use aside_engine::Engine;
 use aside_engine::input::Command;
 use aside_engine::view::JoinState;
 use aside_protocol::address::AccountName;
@@ -17,13 +17,6 @@ use std::time::Duration;
 
 /// How long a join waits for the server.
 const JOIN_TIME_MAX: Duration = Duration::from_secs(30);
-
-/// The join that is under way, so that the same one can be waited for again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joining {
-    invite: InviteLink,
-    name: AccountName,
-}
 
 /// `POST /api/invites/inspect`
 #[derive(Deserialize)]
@@ -61,43 +54,35 @@ pub async fn join(Extract(app): Extract<App>, Body(body): Body<JoinBody>) -> Ans
     let name: AccountName = body.name.trim().parse().map_err(|error: aside_protocol::address::AddressError| {
         ApiError::invalid("bad_name", sentence(&error.to_string()))
     })?;
-    let wanted = Joining { invite, name };
-    let mut joining = app.joining.lock().await;
-    begin(&app, &mut joining, wanted).await?;
-    let outcome = app
-        .engine
-        .until(JOIN_TIME_MAX, |engine| Ok(Some(engine.join_state()?).filter(|state| *state != JoinState::Registering)))
-        .await?;
+    let _one_at_a_time = app.joining.lock().await;
+    begin(&app, invite, name).await?;
+    let decided = |engine: &Engine| Ok(Some(engine.join_state()?).filter(|state| *state != JoinState::Registering));
+    let outcome = app.until(JOIN_TIME_MAX, decided).await?;
     match outcome {
         Some(JoinState::Joined(_)) => Ok(Json(app.state().await?)),
         Some(JoinState::Refused { refusal }) => {
-            *joining = None;
             app.engine.command(Command::ForgetJoin).await?;
             Err(refused(&refusal))
         }
         Some(JoinState::NotJoined | JoinState::Registering) | None => Err(ApiError::too_late(
             "not_connected",
-            format!("{} Aside goes on trying; joining again with the same invite is safe.", app.connection_trouble()),
+            format!("{} Joining again with the same invite and name is safe.", app.connection_trouble()),
         )),
     }
 }
 
-/// Begins a join. One that is under way is waited for if it is the same, and given up if it is another.
-async fn begin(app: &App, joining: &mut Option<Joining>, wanted: Joining) -> Result<(), ApiError> {
+/// Begins a join, or goes on with the same one. Another one that was never answered is given up.
+async fn begin(app: &App, invite: InviteLink, name: AccountName) -> Result<(), ApiError> {
+    let join = Command::Join { invite, name };
+    let Err(error) = app.engine.command(join.clone()).await else { return Ok(()) };
     match app.engine.ask(|engine| engine.join_state()).await? {
-        JoinState::NotJoined => {}
-        JoinState::Joined(account) => {
-            return Err(CommandError::AlreadyJoined { address: account.address.to_string() }.into());
-        }
-        JoinState::Registering if joining.as_ref() == Some(&wanted) => return Ok(()),
         JoinState::Registering | JoinState::Refused { .. } => {
             app.engine.command(Command::ForgetJoin).await?;
+            app.engine.command(join).await?;
+            Ok(())
         }
+        JoinState::NotJoined | JoinState::Joined(_) => Err(error.into()),
     }
-    let Joining { invite, name } = wanted.clone();
-    app.engine.command(Command::Join { invite, name }).await?;
-    *joining = Some(wanted);
-    Ok(())
 }
 
 fn refused(refusal: &Refusal) -> ApiError {

@@ -88,7 +88,7 @@ async fn wait_until_sent(app: &App, id: MessageId, time_max: Duration) -> Result
         let message = engine.message(&id)?;
         Ok(message.filter(|message| message.delivery != Some(Delivery::Queued)))
     };
-    match app.engine.until(time_max, left_the_queue).await? {
+    match app.until(time_max, left_the_queue).await? {
         Some(Message { delivery: Some(Delivery::Failed), failure, .. }) => {
             let why = failure.unwrap_or_else(|| "the server refused it".to_owned());
             Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_sent", sentence(&why)))
@@ -96,7 +96,10 @@ async fn wait_until_sent(app: &App, id: MessageId, time_max: Duration) -> Result
         Some(_) => Ok(()),
         None => Err(ApiError::too_late(
             "not_acknowledged",
-            format!("{} The message stays queued and goes out by itself.", app.connection_trouble()),
+            format!(
+                "{} The message stays queued, and goes out when Aside runs and the server answers.",
+                app.connection_trouble()
+            ),
         )),
     }
 }

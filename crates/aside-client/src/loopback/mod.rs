@@ -25,7 +25,6 @@ pub use session::Sessions;
 
 use crate::connection::Board;
 use crate::runtime::EngineHandle;
-use join::Joining;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +46,7 @@ pub struct App {
     /// Stops the client.
     pub stop: CancellationToken,
     /// One join at a time.
-    pub joining: Arc<tokio::sync::Mutex<Option<Joining>>>,
+    pub joining: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Serves until the client stops; calls that are under way are finished.

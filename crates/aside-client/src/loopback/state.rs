@@ -2,13 +2,19 @@
 
 use super::App;
 use super::answer::{Answer, ApiError};
-use crate::connection::ServerConnection;
+use crate::connection::{Prospect, ServerConnection};
+use aside_engine::Engine;
+use aside_engine::error::EngineError;
 use aside_engine::settings::Settings;
 use aside_engine::view::{Account, JoinState};
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use serde::Serialize;
+use std::time::Duration;
+
+/// How often a call that waits looks whether waiting can help.
+const HOPE_LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// `State` of the contract.
 #[derive(Debug, Serialize)]
@@ -24,7 +30,7 @@ pub struct State {
 impl App {
     /// The state as it is now.
     pub async fn state(&self) -> Result<State, ApiError> {
-        let read = |engine: &aside_engine::Engine| {
+        let read = |engine: &Engine| {
             let account = match engine.join_state()? {
                 JoinState::Joined(account) => Some(account),
                 JoinState::NotJoined | JoinState::Registering | JoinState::Refused { .. } => None,
@@ -34,6 +40,29 @@ impl App {
         let (account, settings, unread_total) = self.engine.ask(read).await?;
         let (profile, connections) = (self.profile.clone(), self.board.servers());
         Ok(State { version: env!("CARGO_PKG_VERSION"), profile, account, connections, settings, unread_total })
+    }
+
+    /// Looks after every change until `check` finds something; for `time_max` at most, and not where every server
+    /// waits for somebody to do something first.
+    pub async fn until<T: Send + 'static>(
+        &self,
+        time_max: Duration,
+        check: impl Fn(&Engine) -> Result<Option<T>, EngineError> + Clone + Send + 'static,
+    ) -> Result<Option<T>, ApiError> {
+        tokio::select! {
+            found = self.engine.until(time_max, check) => Ok(found?),
+            () = self.no_hope() => Ok(None),
+        }
+    }
+
+    async fn no_hope(&self) {
+        loop {
+            tokio::time::sleep(HOPE_LOOK_EVERY).await;
+            let servers = self.board.servers();
+            if !servers.is_empty() && servers.iter().all(|server| server.prospect == Prospect::Hopeless) {
+                return;
+            }
+        }
     }
 
     /// What stands between this client and its servers, in words; for calls that waited in vain.
