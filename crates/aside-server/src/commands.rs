@@ -10,7 +10,7 @@ use aside_server::keys::{Seed, Seeds, ServerDir};
 use aside_server::log;
 use aside_server::shell::{self, Server};
 use aside_server::store::Standing;
-use aside_server::store::sqlite::AccountsFile;
+use aside_server::store::sqlite::{AccountsFile, SqliteStore};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::io::Write;
@@ -119,6 +119,9 @@ fn random_seed() -> anyhow::Result<Seed> {
 fn init(dir: &Path, address: &ServerAddress) -> anyhow::Result<()> {
     let seeds = Seeds { identity: random_seed()?, online: random_seed()? };
     ServerDir::init(dir, address, shell::now().day(), seeds)?;
+    // The databases are made here, so that `run` and `invite`, which may begin at the same moment, both find them whole.
+    let made = SqliteStore::open(dir).and_then(SqliteStore::close);
+    made.with_context(|| format!("the databases in {} cannot be made", dir.display()))?;
     let dir = dir.display();
     eprintln!(
         "Made a server for {address} in {dir}.\n\
