@@ -6,5 +6,6 @@ mod accounts;
 mod channels;
 mod client;
 mod failures;
+mod pairing;
 mod process;
 mod support;

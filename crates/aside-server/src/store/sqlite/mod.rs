@@ -31,7 +31,7 @@ pub const CHANNELS_FILE: &str = "channels.db";
 /// A KeyPackage fits into a quarter of such a page, so that the account side needs no overflow pages, whose numbers would
 /// tell in what order accounts came.
 const ACCOUNTS_PAGE_BYTES: u32 = 16_384;
-const CHANNELS_PAGE_BYTES: u32 = 4_096;
+const CHANNELS_PAGE_BYTES: u32 = 8_192;
 /// How long the channel side's write-ahead log keeps the order of what was written.
 const CHANNELS_FOLD_MS: u64 = 30_000;
 /// The shortest time between two rewritings of the account side.
@@ -158,8 +158,8 @@ impl SqliteStore {
         let bytes = std::fs::metadata(&self.accounts.path).map_or(0, |file| file.len());
         let pause_ms = match bytes > REWRITE_BYTES_MAX {
             true => DAY_MS,
-            // At about 100 MB/s this is a twentieth of the time.
-            false => REWRITE_MS_MIN.max(bytes / 2_500),
+            // At about 50 MB/s this is a hundredth of the time.
+            false => REWRITE_MS_MIN.max(bytes / 500),
         };
         now.unix_ms >= self.rewritten_at_ms.saturating_add(pause_ms)
     }
