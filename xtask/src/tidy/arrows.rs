@@ -26,7 +26,7 @@ struct Arrow {
     tests_to: &'static [&'static str],
 }
 
-const ARROWS: [Arrow; 10] = [
+const ARROWS: [Arrow; 11] = [
     Arrow { from: "aside-protocol", to: &[], tests_to: &[] },
     Arrow { from: "aside-mls", to: &["aside-protocol"], tests_to: &[] },
     Arrow { from: "aside-engine", to: &["aside-protocol", "aside-mls"], tests_to: &[] },
@@ -36,6 +36,7 @@ const ARROWS: [Arrow; 10] = [
     Arrow { from: "aside-relay", to: &[], tests_to: &["aside-protocol"] },
     Arrow { from: "aside-server", to: &["aside-protocol", "aside-sfu", "aside-relay"], tests_to: &[] },
     Arrow { from: "aside-simulator", to: &["aside-protocol", "aside-engine", "aside-server"], tests_to: &[] },
+    Arrow { from: "aside-bench", to: &["aside-protocol", "aside-mls", "aside-engine"], tests_to: &[] },
     Arrow { from: "xtask", to: &[], tests_to: &[] },
 ];
 
