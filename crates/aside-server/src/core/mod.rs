@@ -47,9 +47,10 @@ impl Now {
 
 /// A request of either kind of connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "anonymous requests are the hot path, and not worth an allocation each")]
 pub enum Request {
     /// On the account connection.
-    Account(account_frame::Request),
+    Account(Box<account_frame::Request>),
     /// On the anonymous connection.
     Anonymous(anonymous::Request),
 }
@@ -96,7 +97,7 @@ impl Input {
     pub fn decode(connection: ConnectionId, kind: ConnectionKind, bytes: &[u8]) -> Self {
         let decoded = match kind {
             ConnectionKind::Account => account_frame::FromClient::decode(bytes).map(|frame| match frame {
-                ClientFrame::Request(id, request) => Some((id, Request::Account(request))),
+                ClientFrame::Request(id, request) => Some((id, Request::Account(Box::new(request)))),
                 ClientFrame::Hello(_) => None,
             }),
             ConnectionKind::Anonymous => anonymous::FromClient::decode(bytes).map(|frame| match frame {
@@ -380,7 +381,7 @@ impl<S: Store> Core<S> {
         match input {
             Input::Request { connection, id, request } => {
                 let fault = match request {
-                    Request::Account(request) => self.handle_account(batch, connection, id, request),
+                    Request::Account(request) => self.handle_account(batch, connection, id, *request),
                     Request::Anonymous(request) => self.handle_anonymous(batch, connection, id, request),
                 };
                 match fault {

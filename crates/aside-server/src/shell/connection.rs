@@ -180,11 +180,16 @@ where
 /// Requests in flight with which this one has to wait.
 fn in_flight_max(input: &Input) -> usize {
     match input {
-        Input::Request { request, .. } => match request {
-            Request::Anonymous(anonymous::Request::Subscribe { .. } | anonymous::Request::FetchKeyPackages { .. })
-            | Request::Account(account::Request::ReadInbox { .. }) => IN_FLIGHT_BEFORE_PAGE_MAX,
-            _ => REQUESTS_IN_FLIGHT_MAX,
-        },
+        Input::Request { request, .. } => {
+            let is_paged = match request {
+                Request::Anonymous(request) => matches!(
+                    request,
+                    anonymous::Request::Subscribe { .. } | anonymous::Request::FetchKeyPackages { .. }
+                ),
+                Request::Account(request) => matches!(**request, account::Request::ReadInbox { .. }),
+            };
+            if is_paged { IN_FLIGHT_BEFORE_PAGE_MAX } else { REQUESTS_IN_FLIGHT_MAX }
+        }
         _ => usize::MAX,
     }
 }

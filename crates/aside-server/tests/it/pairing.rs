@@ -159,7 +159,7 @@ impl Story {
     /// Time goes on.
     fn pass(&mut self, n: usize) {
         self.world.now.unix_ms += 700;
-        if n % 7 == 0 && self.upkeep == Upkeep::Done {
+        if n.is_multiple_of(7) && self.upkeep == Upkeep::Done {
             self.world.tick();
         }
     }
@@ -212,13 +212,11 @@ fn places(dir: &Path, traces: &[&BTreeMap<String, Vec<u8>>], orders: &mut Orders
     }
 }
 
+/// Whose a row is, by its table and its columns.
+type OwnerOf<'a> = &'a dyn Fn(&str, &[(String, Value)]) -> Option<usize>;
+
 /// Every column of every table: count, least, greatest and sum for each owner, and the place of its first row.
-fn columns(
-    database: &Path,
-    owner_of: &dyn Fn(&str, &[(String, Value)]) -> Option<usize>,
-    owners: usize,
-    orders: &mut Orders,
-) {
+fn columns(database: &Path, owner_of: OwnerOf<'_>, owners: usize, orders: &mut Orders) {
     let db = rusqlite::Connection::open(database).unwrap();
     let mut tables =
         db.prepare("SELECT name, sql LIKE '%WITHOUT ROWID' FROM sqlite_schema WHERE type = 'table'").unwrap();

@@ -176,7 +176,7 @@ impl<S: Store> World<S> {
     }
 
     pub fn account(&mut self, c: ConnectionId, request: account::Request) -> Result<account::Answer, Refusal> {
-        let (id, input) = self.request(c, Request::Account(request));
+        let (id, input) = self.request(c, Request::Account(Box::new(request)));
         self.input(vec![input]);
         let is_reply = |heard: &Heard| match heard {
             Heard::Account(ServerFrame::Answer(of, _) | ServerFrame::Refused(of, _)) => *of == id,

@@ -90,11 +90,20 @@ pub(super) fn open(path: &Path, tables: &str, sharing: Sharing, page_bytes: u32)
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failure)?;
     match version {
         SCHEMA_VERSION => Ok(connection),
-        0 => {
-            let script = format!("BEGIN IMMEDIATE; {tables} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;");
-            connection.execute_batch(&script).map_err(failure)?;
-            Ok(connection)
-        }
+        0 => make(connection, tables),
         _ => Err(StoreError::OtherVersion),
     }
+}
+
+/// Makes the tables, unless another process did so since the version was read.
+fn make(mut connection: Connection, tables: &str) -> Result<Connection, StoreError> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failure)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failure)?;
+    if version == 0 {
+        let script = format!("{tables} PRAGMA user_version = {SCHEMA_VERSION};");
+        transaction.execute_batch(&script).map_err(failure)?;
+    }
+    transaction.commit().map_err(failure)?;
+    Ok(connection)
 }
