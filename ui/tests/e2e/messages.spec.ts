@@ -67,6 +67,16 @@ test('writing is shown to the other side, and the mark goes with the message', a
   await expect(bob.page.getByTestId('conversation-subtitle')).toHaveText(alice.address);
 });
 
+test('the mark of somebody who stops writing fades by itself', async ({ world }) => {
+  const [alice, bob] = await world.pair();
+  await alice.opens('bob');
+  await bob.opens('alice');
+  await alice.page.getByTestId('composer-input').pressSequentially('Well…');
+  await expect(bob.page.getByTestId('conversation-subtitle')).toHaveText('alice is writing…');
+  await alice.page.getByTestId('composer-input').fill('');
+  await expect(bob.page.getByTestId('conversation-subtitle')).toHaveText(alice.address, { timeout: 10_000 });
+});
+
 test('replies, edits, reactions and deletions reach the other side', async ({ world }) => {
   const [alice, bob] = await world.pair();
   await alice.opens('bob');
