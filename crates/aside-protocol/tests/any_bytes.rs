@@ -1,4 +1,5 @@
 //! Decoding is total: whatever bytes come, there is a value or an error that names the fault, and never a panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use aside_protocol::frame::{account, anonymous};
 use aside_protocol::identity::MemberCredential;

@@ -194,8 +194,8 @@ impl Calm {
         let mut quiet = 0;
         for _ in 0..ROUNDS_MAX {
             self.now_ms = self.now_ms.saturating_add(20);
-            let moved = (0..self.clients.len()).fold(false, |moved, who| self.turn(who) || moved);
-            quiet = if moved { 0 } else { quiet + 1 };
+            let moved = (0..self.clients.len()).filter(|who| self.turn(*who)).count();
+            quiet = if moved > 0 { 0 } else { quiet + 1 };
             if quiet > 60 {
                 return;
             }

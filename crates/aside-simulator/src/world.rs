@@ -539,7 +539,7 @@ impl World {
                 }
             }
             let is_quiet = self.clients.iter().all(|client| {
-                let is_settled = client.engine().is_some_and(|engine| is_at_rest(engine));
+                let is_settled = client.engine().is_some_and(is_at_rest);
                 is_settled && client.wires.values().all(|wire| wire.to_client.is_empty() && wire.to_server.is_empty())
             });
             quiet = if is_quiet { quiet + 1 } else { 0 };

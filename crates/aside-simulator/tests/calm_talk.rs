@@ -1,4 +1,5 @@
 //! What people do with each other when nothing goes wrong, through the real engines and the real server core.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use aside_engine::input::{Answer, Command, Presence};
 use aside_engine::view::{ContactState, ConversationState, Delivery, MessageKind};

@@ -1,4 +1,5 @@
 //! "The server can't", as tests in which the server tries (docs/threat-model.md).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use aside_engine::input::ConnectionKind;
 use aside_engine::view::{ContactState, ConversationState, MessageKind};

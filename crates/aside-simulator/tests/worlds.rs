@@ -1,4 +1,5 @@
 //! Seeded worlds: the regression seeds, two hundred others, and the planted defects, each of which must be caught.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use aside_simulator::{Plan, PlantedDefect, run};
 

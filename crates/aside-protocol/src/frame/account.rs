@@ -19,6 +19,8 @@ pub type FromServer = ServerFrame<Answer, Push>;
 const SIGN_IN_LABEL: &str = "aside sign in v1";
 
 /// What a device asks.
+// A registration is large and comes once in an account's life; a box would be met by every other request.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
     /// Makes the account, with its first device, and signs in. A repeat with the same keys succeeds again.
