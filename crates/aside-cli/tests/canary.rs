@@ -327,23 +327,19 @@ fn the_search_finds_a_canary_in_every_form_and_place() {
     assert!(files(copy.path()).len() > 3, "the server's directory is empty");
     assert_eq!(search(&files(copy.path()), &wanted), [""; 0]);
 
-    // A form that is planted is found as itself, also at the end of a database.
-    for (form, bytes) in forms(&canary) {
-        for (path, _) in files(copy.path()) {
-            let target = copy.path().join(&path);
-            let before = std::fs::read(&target).unwrap();
-            File::options()
-                .append(true)
-                .open(&target)
-                .unwrap()
-                .write_all(&[b"\0".as_slice(), &bytes].concat())
-                .unwrap();
-            let found = search(&files(copy.path()), &wanted);
-            let is_found = found.iter().any(|found| found.contains(&format!("({form}) in {}", path.display())));
-            assert!(is_found, "{form} in {}: {found:?}", path.display());
-            std::fs::write(&target, before).unwrap();
-        }
+    // Whatever is planted is found, in its own form and place: every form once, and in every file something.
+    let paths: Vec<PathBuf> = files(copy.path()).into_iter().map(|(path, _)| path).collect();
+    let forms = forms(&canary);
+    for ((form, bytes), path) in forms.iter().zip(paths.iter().cycle()) {
+        let target = copy.path().join(path);
+        let before = std::fs::read(&target).unwrap();
+        File::options().append(true).open(&target).unwrap().write_all(&[b"\0", bytes.as_slice()].concat()).unwrap();
+        let found = search(&files(copy.path()), &wanted);
+        let is_found = found.iter().any(|found| found.contains(&format!("({form}) in {}", path.display())));
+        assert!(is_found, "{form} in {}: {found:?}", path.display());
+        std::fs::write(&target, before).unwrap();
     }
+    assert!(forms.len() > paths.len(), "not every file was tried");
     std::fs::write(copy.path().join(&canary), b"").unwrap();
     assert!(!search(&files(copy.path()), &wanted).is_empty(), "a file's name");
 }

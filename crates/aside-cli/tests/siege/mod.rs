@@ -6,7 +6,6 @@ use reqwest::Method;
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -19,14 +18,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const CALL_TIME_MAX: Duration = Duration::from_secs(45);
 
 /// Looks until there is something, and says what was waited for if there never is.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    look_for(look).unwrap_or_else(|| panic!("{what}: not within {} s", PATIENCE.as_secs()))
+}
+
+/// Looks until there is something, or patience ends.
+pub fn look_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
-        if let Some(found) = look() {
-            return found;
+        match look() {
+            None if begun.elapsed() < PATIENCE => std::thread::sleep(LOOK_EVERY),
+            found => return found,
         }
-        assert!(begun.elapsed() < PATIENCE, "{what}: not within {} s", PATIENCE.as_secs());
-        std::thread::sleep(LOOK_EVERY);
     }
 }
 
@@ -103,7 +106,7 @@ impl Process {
     pub fn still_runs(&mut self) {
         if let Some(status) = self.ended() {
             let words = std::fs::read_to_string(&self.log).unwrap_or_default();
-            panic!("{} ended by itself ({status}), having said:\n{words}", self.name);
+            panic!("{} ended ({status}), and not by this test, having said:\n{words}", self.name);
         }
     }
 
@@ -139,12 +142,15 @@ pub fn start_server(world: &World) -> Process {
     Process::start("the server", &mut command, &folder.join("server.log"))
 }
 
-/// As [`start_server`], and returns when it takes connections.
+/// As [`start_server`], and returns when it says that it takes connections.
 pub fn start_server_and_wait(world: &World) -> Process {
+    let log = folder(world).join("server.log");
+    let words = || std::fs::read_to_string(&log).unwrap();
+    let begin = words().len();
     let mut server = start_server(world);
     wait_for("the server to listen", || {
         server.still_runs();
-        TcpStream::connect(&world.address).ok()
+        words()[begin..].contains("takes connections").then_some(())
     });
     server
 }
