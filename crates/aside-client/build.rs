@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-const UI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ui/dist");
-
 fn main() {
-    println!("cargo:rerun-if-changed={UI}");
-    if !Path::new(UI).join("index.html").is_file() {
-        println!("cargo:rerun-if-changed={UI}/index.html");
+    // Asked when the script runs: it may have been compiled for another copy of the workspace that shares the target
+    // directory.
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| ".".to_owned());
+    let ui = format!("{package}/../../ui/dist");
+    println!("cargo:rerun-if-changed={ui}");
+    if !Path::new(&ui).join("index.html").is_file() {
+        println!("cargo:rerun-if-changed={ui}/index.html");
         eprintln!(
             "The user interface is not built, and aside-client embeds it: \
              run `npm ci && npm run build` in ui/, or `cargo xtask demo`, and build again."
