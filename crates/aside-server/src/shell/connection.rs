@@ -2,7 +2,7 @@
 
 use super::core_thread::ToCore;
 use super::queue::{QueueReceiver, Waiting, queue};
-use super::{HELLO_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_MISSES_MAX, Shared, WRITE_TIMEOUT};
+use super::{CLOSE_TIMEOUT, HELLO_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_MISSES_MAX, Shared, WRITE_TIMEOUT};
 use crate::core::{ConnectionId, ConnectionKind, FrameClass, Input, Request};
 use crate::metrics::count;
 use aside_protocol::frame::{account, anonymous};
@@ -56,7 +56,7 @@ pub(super) async fn run<IO>(
     }
     let Session { mut socket, .. } = session;
     let _ = shared.to_core.send(ToCore::Input(Input::Disconnected { connection })).await;
-    let _ = tokio::time::timeout(WRITE_TIMEOUT, socket.close(None)).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.close(None)).await;
 }
 
 /// The first frame of each side (P-2.1).

@@ -41,6 +41,8 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 pub const KEEPALIVE_MISSES_MAX: u32 = 3;
 /// How long one write may take a peer that does not read.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a peer may take to hear that its connection ends; well within [`SHUTDOWN_TIMEOUT`].
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// From the order to stop to the end of the process.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the core is told that time passes.
