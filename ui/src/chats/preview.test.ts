@@ -30,6 +30,11 @@ describe('previewOf', () => {
     expect(previewOf({ ...base, draft: 'half' }, true).tone).toBe('plain');
   });
 
+  it('says of a deleted message that it was deleted', () => {
+    const deleted = { sender: anna, text: '', sent_at: 1 };
+    expect(previewOf({ ...base, last_message: deleted }, false)).toMatchObject({ tone: 'muted', text: words.timeline.deleted });
+  });
+
   it('names the writer in groups only', () => {
     expect(previewOf({ ...base, kind: 'group' }, false).lead).toBe('Anna:');
     expect(previewOf(base, false).lead).toBe('');

@@ -22,6 +22,8 @@ export function previewOf(conversation: Conversation, open: boolean): Preview {
     const text = conversation.state === 'pending' ? words.chats.pending : words.chats.noMessages;
     return { tone: 'muted', lead: '', text };
   }
+  // Only a message that was deleted has no words.
+  if (!last.text) return { tone: 'muted', lead: '', text: words.timeline.deleted };
   const preview: Preview = { tone: 'plain', lead: '', text: last.text };
   if (last.delivery) preview.delivery = last.delivery;
   if (conversation.kind === 'group') {
