@@ -19,6 +19,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long the parts of a client may take to end before they are left behind.
 const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a client that stops goes on for calls that wait: another command's message may be about to be acknowledged.
+const CALLS_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a client that is about to stop waits between two looks at whether everything is done.
 const SETTLE_LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -46,7 +48,12 @@ pub struct Client {
     engine: EngineHandle,
     messages: mpsc::Sender<Message>,
     board: Arc<Board>,
+    /// No new calls; streams end.
     stop: CancellationToken,
+    /// All calls are finished.
+    served: CancellationToken,
+    /// The connections close.
+    disconnect: CancellationToken,
     tasks: TaskTracker,
     failure: Arc<Mutex<Option<EngineError>>>,
 }
@@ -70,12 +77,14 @@ impl Client {
         let (wanted, wanted_seen) = watch::channel(Vec::new());
         let board = Arc::new(Board::new(changes.clone()));
         let hurry = Arc::new(Notify::new());
-        let stop = CancellationToken::new();
+        let (stop, served, disconnect) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let client = Self {
             engine: EngineHandle::new(messages.clone(), changes.clone(), hurry.clone()),
             messages: messages.clone(),
             board: board.clone(),
-            stop: stop.clone(),
+            stop,
+            served: served.clone(),
+            disconnect: disconnect.clone(),
             tasks: TaskTracker::new(),
             failure: Arc::default(),
             profile,
@@ -84,7 +93,7 @@ impl Client {
 
         let engine_loop = EngineLoop { messages: received, changes, wanted, board: board.clone() };
         client.start_engine(engine_loop, key).await?;
-        client.tasks.spawn(Connections { wanted: wanted_seen, engine: messages, board, hurry, stop }.run());
+        client.tasks.spawn(Connections { wanted: wanted_seen, engine: messages, board, hurry, stop: disconnect }.run());
         let app = loopback::App {
             engine: client.engine.clone(),
             board: client.board.clone(),
@@ -93,7 +102,10 @@ impl Client {
             stop: client.stop.clone(),
             joining: Arc::default(),
         };
-        client.tasks.spawn(loopback::serve(listener, app));
+        client.tasks.spawn(async move {
+            loopback::serve(listener, app).await;
+            served.cancel();
+        });
         client.profile.announce(&client.running)?;
         Ok(client)
     }
@@ -142,7 +154,8 @@ impl Client {
         }
     }
 
-    /// Stops: no new calls, connections closed, the engine's last input done. The profile is free afterwards.
+    /// Stops: no new calls, those under way finished (another command may wait for its message to be acknowledged),
+    /// connections closed, the engine's last input done. The profile is free afterwards.
     ///
     /// # Errors
     /// The engine's failure, if that is what stopped it.
@@ -152,6 +165,10 @@ impl Client {
             tracing::warn!(%error, "runtime.json stays");
         }
         self.stop.cancel();
+        if tokio::time::timeout(CALLS_TIME_MAX, self.served.cancelled()).await.is_err() {
+            tracing::warn!("some calls were not finished in time");
+        }
+        self.disconnect.cancel();
         let _ = tokio::time::timeout(STOP_TIME_MAX, self.messages.send(Message::Stop)).await;
         self.tasks.close();
         if tokio::time::timeout(STOP_TIME_MAX, self.tasks.wait()).await.is_err() {
@@ -168,6 +185,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.stop.cancel();
+        self.disconnect.cancel();
     }
 }
 
