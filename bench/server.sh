@@ -79,11 +79,11 @@ for ((round = 1; round <= ROUNDS; round++)); do
     say "round $round"
     for peer in $PEERS; do "round_$peer"; done
 done
-say "medians over all rounds (least to greatest)"
+say "medians over all rounds (least to greatest, mean)"
 "$LOAD" table "$RECORD"
 cat <<'NOTE'
 reference           stores and syncs, and does nothing else: the limit of this machine, disk and TLS
-prosody             archives without ever syncing; its clients acknowledge nothing to each other
+prosody             hands on and archives in files, and never syncs
 aside               one append a request, as many under way as the window allows; stored and synced before it is accepted
 aside-grouped       as Aside's client does: one request under way for each channel, with every message that waits
 aside-grouped-echo  the same, and the writer is subscribed too, as clients are: two pushes for each message

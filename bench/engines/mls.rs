@@ -70,7 +70,8 @@ impl Times {
     fn print(&self, members: u8, label: &str) {
         for (step, samples) in &self.steps {
             if let Some(spread) = Spread::of(samples) {
-                println!("{members:>4} members  {step:<24} {label:<11} {spread:<32} {} bytes", self.bytes);
+                let spread = spread.to_string();
+                println!("{members:>4} members  {step:<24} {label:<11} {spread:<44} {} bytes", self.bytes);
             }
         }
     }

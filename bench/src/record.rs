@@ -37,7 +37,7 @@ impl Row {
     }
 }
 
-/// Median, least and greatest of some samples.
+/// Median, least, greatest and mean of some samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     /// The middle one.
@@ -46,6 +46,8 @@ pub struct Spread {
     pub min: f64,
     /// The greatest.
     pub max: f64,
+    /// A server that works in bursts of seconds is better told by this than by its median.
+    pub mean: f64,
 }
 
 impl Spread {
@@ -54,14 +56,16 @@ impl Spread {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (min, max) = (*sorted.first()?, *sorted.last()?);
-        Some(Self { median: *sorted.get(sorted.len() / 2)?, min, max })
+        let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
+        Some(Self { median: *sorted.get(sorted.len() / 2)?, min, max, mean })
     }
 }
 
 impl std::fmt::Display for Spread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let digits = if self.median < 100.0 { 2 } else { 0 };
-        write!(f, "{:.digits$} ({:.digits$} to {:.digits$})", self.median, self.min, self.max)
+        let Self { median, min, max, mean } = self;
+        write!(f, "{median:.digits$} ({min:.digits$} to {max:.digits$}, mean {mean:.digits$})")
     }
 }
 
@@ -95,7 +99,7 @@ fn render(samples: &BTreeMap<(String, String), Vec<f64>>) -> Result<String> {
             of_what.filter_map(|((_, server), values)| Some((server.as_str(), Spread::of(values)?))).collect();
         writeln!(table, "{what}")?;
         for (server, spread) in &spreads {
-            let line = format!("  {server:<20} {spread:<32}");
+            let line = format!("  {server:<20} {:<44}", spread.to_string());
             writeln!(table, "{}", format!("{line}{}", ratios(what, server, spread, &spreads)).trim_end())?;
         }
     }
@@ -139,7 +143,7 @@ mod tests {
             row.append(file.path()).unwrap();
         }
         let table = table(file.path()).unwrap();
-        assert!(table.contains("10000 (9000 to 20000)"), "{table}");
+        assert!(table.contains("10000 (9000 to 20000, mean 13000)"), "{table}");
         assert!(table.contains("20.00 x prosody"), "{table}");
     }
 

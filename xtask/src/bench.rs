@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: runs the measurements in `bench/`, one executable script each.
 
 use crate::steps;
-use crate::workspace::root;
+use crate::workspace::{root, target_dir};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +23,8 @@ pub fn run(options: &Options) -> Result<()> {
     let scripts = scripts(&folder, &options.name)?;
     for script in &scripts {
         let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        steps::run(&name, Command::new(script).current_dir(root()?))?;
+        let mut command = Command::new(script);
+        steps::run(&name, command.current_dir(root()?).env("CARGO_TARGET_DIR", target_dir()?))?;
     }
     Ok(())
 }
