@@ -6,6 +6,8 @@ export default defineConfig({
   outputDir: 'test-results/e2e',
   workers: 1,
   timeout: 90_000,
+  // Real processes on a busy machine: a test that fails for the machine's sake gets a second world.
+  retries: 1,
   reporter: [['list']],
   expect: { timeout: 20_000 },
   use: {

@@ -6,7 +6,9 @@ const PORT = 5180;
 export default defineConfig({
   testDir: 'tests/visual',
   workers: 1,
-  timeout: 30_000,
+  // A busy machine is slow, and a picture can be taken in the middle of a move: the third time counts.
+  timeout: 90_000,
+  retries: 2,
   reporter: [['list']],
   snapshotPathTemplate: '{testDir}/baselines/{arg}{ext}',
   expect: { toHaveScreenshot: { maxDiffPixelRatio: 0.0005, animations: 'disabled', caret: 'hide' } },
