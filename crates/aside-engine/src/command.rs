@@ -266,7 +266,11 @@ impl Heart {
     }
 
     fn remove_conversation(&mut self, context: &mut Context<'_>, id: ConversationId) -> Result<Answer, CommandError> {
-        known(context, id)?;
+        let conversation = known(context, id)?;
+        context.changed(Change::ConversationRemoved(id));
+        if conversation.channel.is_some() && conversation.state != State::Request {
+            return empty(context, id);
+        }
         let mut statement = context.db.prepare_cached("SELECT id FROM channels WHERE conversation = ?")?;
         let channels = statement
             .query_map(params![id], |row| Ok(aside_protocol::id::ChannelId(row.get(0)?)))?
@@ -286,7 +290,6 @@ impl Heart {
             context.db.execute(&format!("DELETE FROM {table} WHERE conversation = ?"), params![id])?;
         }
         context.db.execute("DELETE FROM conversations WHERE id = ?", params![id])?;
-        context.changed(Change::ConversationRemoved(id));
         Ok(Answer::Done)
     }
 }
@@ -310,6 +313,16 @@ fn may_send(conversation: &conversation::Conversation) -> Result<(), CommandErro
         State::Paused => conversation.paused.clone().unwrap_or_else(|| "the conversation is paused".to_owned()),
     };
     Err(CommandError::CannotSend { why })
+}
+
+/// Deletes what was said from this device and hides the conversation. Its keys stay: the others do not know that it was
+/// deleted, and what they write brings it back.
+fn empty(context: &mut Context<'_>, id: ConversationId) -> Result<Answer, CommandError> {
+    let said = "SELECT id FROM messages WHERE conversation = ?";
+    context.db.execute(&format!("DELETE FROM reactions WHERE message IN ({said})"), params![id])?;
+    context.db.execute("DELETE FROM messages WHERE conversation = ?", params![id])?;
+    context.db.execute("UPDATE conversations SET hidden = 1, draft = '' WHERE id = ?", params![id])?;
+    Ok(Answer::Done)
 }
 
 fn set_draft(context: &mut Context<'_>, id: ConversationId, text: &str) -> Result<Answer, CommandError> {

@@ -219,6 +219,7 @@ pub(crate) fn add(
             return Err(CommandError::OtherKeys { address: link.address.to_string() });
         }
         if matches!(contact.state, State::Active | State::Adding) {
+            conversation::touch(context, contact.conversation)?;
             return Ok(contact.conversation);
         }
     }

@@ -32,7 +32,8 @@ CREATE TABLE contacts (
 CREATE TABLE conversations (
     id BLOB PRIMARY KEY, kind INTEGER NOT NULL, title TEXT NOT NULL, peer TEXT UNIQUE,
     channel BLOB, state INTEGER NOT NULL, paused TEXT, request BLOB, updated_ms INTEGER NOT NULL,
-    draft TEXT NOT NULL DEFAULT '', read_position INTEGER NOT NULL DEFAULT 0,
+    -- hidden: the person deleted the chat; the next message brings it back.
+    hidden INTEGER NOT NULL DEFAULT 0, draft TEXT NOT NULL DEFAULT '', read_position INTEGER NOT NULL DEFAULT 0,
     listened_position INTEGER NOT NULL DEFAULT 0, next_position INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE TABLE members (

@@ -194,3 +194,17 @@ fn typing_is_shown_to_the_other_side_and_stored_nowhere() {
     assert_eq!(calm.timeline(1).len(), before);
     assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }
+
+#[test]
+fn a_deleted_chat_comes_back_with_the_next_message_and_without_its_history() {
+    let mut calm = pair();
+    calm.write(1, "before");
+    calm.settle();
+    let conversation = calm.first_conversation(0).unwrap().id;
+    assert_eq!(calm.command(0, Command::RemoveConversation { conversation }), Some(Answer::Done));
+    assert!(calm.first_conversation(0).is_none());
+    assert_eq!(calm.contacts(0).len(), 1, "the contact stays");
+    calm.write(1, "after");
+    calm.settle();
+    assert_eq!(calm.texts(0), ["after"]);
+}

@@ -103,10 +103,11 @@ pub(crate) fn find(db: &Connection, id: &ConversationId) -> Result<Option<Conver
     statement.query_row(params![id], columns).optional()?.map(parse).transpose()
 }
 
-/// All, the newest first.
+/// All that are shown, the newest first.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Conversation>, EngineError> {
-    let mut statement =
-        db.prepare_cached(&format!("SELECT {COLUMNS} FROM conversations ORDER BY updated_ms DESC, id"))?;
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM conversations WHERE hidden = 0 ORDER BY updated_ms DESC, id"
+    ))?;
     let rows = statement.query_map([], columns)?;
     rows.map(|row| parse(row?)).collect()
 }
@@ -174,7 +175,7 @@ pub(crate) fn set_title(context: &mut Context<'_>, id: ConversationId, title: &s
 pub(crate) fn touch(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
     context
         .db
-        .prepare_cached("UPDATE conversations SET updated_ms = MAX(updated_ms, ?) WHERE id = ?")?
+        .prepare_cached("UPDATE conversations SET updated_ms = MAX(updated_ms, ?), hidden = 0 WHERE id = ?")?
         .execute(params![context.now.unix_ms, id])?;
     context.changed(Change::Conversation(id));
     Ok(())
