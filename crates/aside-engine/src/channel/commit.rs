@@ -190,7 +190,7 @@ fn merged(
         conversation::add_member(context, channel.conversation, address, is_admin)?;
     }
     heart.groups.insert(channel.id, group);
-    heart.stirred.insert(channel.id);
+    outbox::stir(heart, context, channel)?;
     Ok(Outcome::Taken)
 }
 

@@ -83,8 +83,15 @@ pub(crate) fn echoed(
     if let Some(message) = own.message {
         timeline::placed(context, &message, channel, position.seq)?;
     }
-    heart.stirred.insert(channel.id);
+    stir(heart, context, channel)?;
     Ok(Outcome::Taken)
+}
+
+/// Something moved in this channel; what waited for it may wait in the conversation's current one.
+pub(crate) fn stir(heart: &mut Heart, context: &Context<'_>, channel: &Channel) -> Result<(), EngineError> {
+    heart.stirred.insert(channel.id);
+    heart.stirred.extend(conversation::find(context.db, &channel.conversation)?.and_then(|row| row.channel));
+    Ok(())
 }
 
 /// The server acknowledged: it is on its disk.
