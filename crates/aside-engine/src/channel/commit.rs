@@ -8,7 +8,7 @@ use crate::Heart;
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, IsAdmin};
 use crate::error::EngineError;
-use crate::network::{Flight, Subscription};
+use crate::network::Flight;
 use crate::timeline;
 use aside_mls::{Group, KeyVerdict, ProcessError, Processed, SealedError, StagedCommit};
 use aside_protocol::channel::{Body, Entry, EntryHeader, Purpose};
@@ -23,13 +23,7 @@ const WRONG_KEYS: &str = "a member's device announced wrong keys for this conver
 /// Prepares a renewal of this leaf's keys when it is due, or sends the one that is prepared.
 pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
     let link = link_to(channel.server);
-    let Some(state) = heart.links.get(&link) else { return Ok(()) };
-    let is_live = state.subscriptions.get(&channel.id) == Some(&Subscription::Live(channel.epoch));
-    let is_busy = state.waits_for(|flight| match flight {
-        Flight::Append(id, _) | Flight::Commit(id) => *id == channel.id,
-        _ => false,
-    });
-    if !is_live || is_busy {
+    if !heart.links.get(&link).is_some_and(|state| state.may_write(&channel.id, channel.epoch)) {
         return Ok(());
     }
     let pending = match pending(context, &channel.id)? {

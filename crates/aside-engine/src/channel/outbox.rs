@@ -9,7 +9,7 @@ use crate::content::{Content, MessageId};
 use crate::context::{Context, sql, unsql};
 use crate::conversation::{self, ConversationId};
 use crate::error::EngineError;
-use crate::network::{Flight, Subscription};
+use crate::network::Flight;
 use crate::timeline;
 use aside_protocol::channel::{EntryHeader, Position, Purpose};
 use aside_protocol::frame::anonymous::{NewEntry, Request};
@@ -155,13 +155,7 @@ pub(crate) fn reconnected(context: &Context<'_>) -> Result<(), EngineError> {
 /// Sends what is queued: one request at a time for each channel, so that a refusal fails those behind it.
 pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
     let link = link_to(channel.server);
-    let Some(state) = heart.links.get(&link) else { return Ok(()) };
-    let is_live = state.subscriptions.get(&channel.id) == Some(&Subscription::Live(channel.epoch));
-    let is_busy = state.waits_for(|flight| match flight {
-        Flight::Append(id, _) | Flight::Commit(id) => *id == channel.id,
-        _ => false,
-    });
-    if !is_live || is_busy {
+    if !heart.links.get(&link).is_some_and(|state| state.may_write(&channel.id, channel.epoch)) {
         return Ok(());
     }
     encrypt_queued(heart, context, channel)?;

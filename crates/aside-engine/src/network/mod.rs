@@ -102,6 +102,20 @@ impl LinkState {
         self.in_flight.values().any(is)
     }
 
+    /// Whether this channel's log is read to its end, in this epoch.
+    pub fn is_live(&self, channel: &ChannelId, epoch: u64) -> bool {
+        self.subscriptions.get(channel) == Some(&Subscription::Live(epoch))
+    }
+
+    /// Whether the log may be written to: it is read to its end, and nothing that was sent waits for its answer.
+    pub fn may_write(&self, channel: &ChannelId, epoch: u64) -> bool {
+        let is_busy = self.waits_for(|flight| match flight {
+            Flight::Append(id, _) | Flight::Commit(id) => id == channel,
+            _ => false,
+        });
+        self.is_live(channel, epoch) && !is_busy
+    }
+
     /// Jobs on their way.
     pub fn jobs_in_flight(&self) -> usize {
         self.in_flight.values().filter(|flight| matches!(flight, Flight::Job(_) | Flight::CreateChannel(..))).count()
