@@ -99,6 +99,11 @@ pub struct Api {
     secret: String,
 }
 
+/// While it lives, the client that gave it goes on serving.
+pub struct Hold {
+    _open: Response,
+}
+
 /// Why a call gave nothing.
 #[derive(Debug)]
 pub enum CallFailure {
@@ -147,6 +152,11 @@ impl Api {
     /// Does something that has no answer.
     pub async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), CallFailure> {
         self.call(self.request(Method::POST, path).json(body)).await.map(drop)
+    }
+
+    /// Keeps the client from ending until the hold is dropped.
+    pub async fn hold(&self) -> Result<Hold, CallFailure> {
+        Ok(Hold { _open: self.call(self.request(Method::GET, "/hold")).await? })
     }
 
     /// Opens a stream.

@@ -1,6 +1,6 @@
 //! The client that a command speaks to: the profile's running one, or one that lives as long as the command.
 
-use crate::api::{Api, CallFailure};
+use crate::api::{Api, CallFailure, Hold};
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::{signals, unlock};
@@ -27,8 +27,8 @@ pub struct Settling {
 
 /// A client to speak to.
 pub enum Session {
-    /// The profile's running one.
-    Attached(Api),
+    /// The profile's running one, held so that it does not end meanwhile.
+    Attached { api: Api, _held: Option<Hold> },
     /// One of one's own.
     Own(Api, Box<Client>),
 }
@@ -57,8 +57,17 @@ impl Session {
                 && (stay == Stay::ForOneCommand || running.stay == Stay::UntilStopped)
             {
                 let api = Api::new(&running)?;
-                if api.get::<serde::de::IgnoredAny>("/state").await.is_ok() {
-                    return Ok(Self::Attached(api));
+                match stay {
+                    Stay::ForOneCommand => {
+                        if let Ok(hold) = api.hold().await {
+                            return Ok(Self::Attached { api, _held: Some(hold) });
+                        }
+                    }
+                    Stay::UntilStopped => {
+                        if api.get::<serde::de::IgnoredAny>("/state").await.is_ok() {
+                            return Ok(Self::Attached { api, _held: None });
+                        }
+                    }
                 }
             }
             if Instant::now() >= deadline {
@@ -71,7 +80,7 @@ impl Session {
     /// What to call.
     pub fn api(&self) -> &Api {
         match self {
-            Self::Attached(api) | Self::Own(api, _) => api,
+            Self::Attached { api, .. } | Self::Own(api, _) => api,
         }
     }
 
@@ -85,7 +94,7 @@ impl Session {
     /// Leaves the client; stops it if it is one's own.
     pub async fn close(self) -> Result<(), Failure> {
         match self {
-            Self::Attached(_) => Ok(()),
+            Self::Attached { .. } => Ok(()),
             Self::Own(_, client) => client.stop().await.map_err(|error| Failure::Stopped(error.to_string())),
         }
     }

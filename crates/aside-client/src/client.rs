@@ -19,7 +19,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long the parts of a client may take to end before they are left behind.
 const STOP_TIME_MAX: Duration = Duration::from_secs(5);
-/// How long a client that stops goes on for calls that wait: another command's message may be about to be acknowledged.
+/// How long a client that stops goes on for commands that hold it, and then for calls that wait: another command's
+/// message may be about to be acknowledged.
 const CALLS_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a client that is about to stop waits between two looks at whether everything is done.
 const SETTLE_LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -48,6 +49,10 @@ pub struct Client {
     engine: EngineHandle,
     messages: mpsc::Sender<Message>,
     board: Arc<Board>,
+    /// Somebody asked it to stop.
+    quit: CancellationToken,
+    /// Commands that still mean to call.
+    holds: TaskTracker,
     /// No new calls; streams end.
     stop: CancellationToken,
     /// All calls are finished.
@@ -82,6 +87,8 @@ impl Client {
             engine: EngineHandle::new(messages.clone(), changes.clone(), hurry.clone()),
             messages: messages.clone(),
             board: board.clone(),
+            quit: CancellationToken::new(),
+            holds: TaskTracker::new(),
             stop,
             served: served.clone(),
             disconnect: disconnect.clone(),
@@ -99,7 +106,9 @@ impl Client {
             board: client.board.clone(),
             guard: Arc::new(Guard::new(port, secret, client.profile.place().name(), sessions)),
             profile: client.profile.place().name().to_string(),
+            quit: client.quit.clone(),
             stop: client.stop.clone(),
+            holds: client.holds.clone(),
             joining: Arc::default(),
         };
         client.tasks.spawn(async move {
@@ -129,7 +138,10 @@ impl Client {
 
     /// Waits until somebody stops it (`POST /api/quit`), or it fails.
     pub async fn stopped(&self) {
-        self.stop.cancelled().await;
+        tokio::select! {
+            () = self.quit.cancelled() => {}
+            () = self.stop.cancelled() => {}
+        }
     }
 
     /// Waits until every connection stands and there is nothing left that they would still move; not longer than
@@ -163,6 +175,12 @@ impl Client {
         // Others start a client of their own from here on, as soon as the lock is free.
         if let Err(error) = self.profile.withdraw() {
             tracing::warn!(%error, "runtime.json stays");
+        }
+        self.holds.close();
+        tokio::select! {
+            () = self.holds.wait() => {}
+            () = self.stop.cancelled() => {}
+            () = tokio::time::sleep(CALLS_TIME_MAX) => tracing::warn!("a command goes on without this client"),
         }
         self.stop.cancel();
         if tokio::time::timeout(CALLS_TIME_MAX, self.served.cancelled()).await.is_err() {

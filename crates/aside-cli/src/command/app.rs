@@ -18,7 +18,7 @@ pub enum Show {
 /// Runs the client until it is stopped, or shows the one that runs already.
 pub async fn run(global: &Global, show: Show) -> Result<(), Failure> {
     match Session::open(global, Stay::UntilStopped).await? {
-        Session::Attached(_) => match place(global)?.running()? {
+        Session::Attached { .. } => match place(global)?.running()? {
             Some(running) => present(&running.address_to_open(), show),
             None => Err(Failure::Gone),
         },

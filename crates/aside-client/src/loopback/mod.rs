@@ -7,6 +7,7 @@ mod conversations;
 mod events;
 mod groups;
 mod guard;
+mod hold;
 mod join;
 mod listen;
 mod messages;
@@ -28,6 +29,7 @@ use crate::runtime::EngineHandle;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// The largest body of a call: a text at its longest, four times over (JSON escapes), and room to spare.
 const BODY_BYTES_MAX: usize = 512 * 1024;
@@ -43,8 +45,12 @@ pub struct App {
     pub guard: Arc<Guard>,
     /// The profile's name.
     pub profile: String,
-    /// Stops the client.
+    /// Asks the client to stop.
+    pub quit: CancellationToken,
+    /// No new calls; streams end.
     pub stop: CancellationToken,
+    /// Commands for which a client that was asked to stop goes on; closed when it takes no more.
+    pub holds: TaskTracker,
     /// One join at a time.
     pub joining: Arc<tokio::sync::Mutex<()>>,
 }

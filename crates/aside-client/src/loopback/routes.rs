@@ -1,7 +1,7 @@
 //! Every call of the API, in one table: the router and the test against `openapi.json` both read it.
 
 use super::{
-    App, BODY_BYTES_MAX, contacts, conversations, events, groups, guard, join, listen, messages, safety, session,
+    App, BODY_BYTES_MAX, contacts, conversations, events, groups, guard, hold, join, listen, messages, safety, session,
     settings, state, typing, ui,
 };
 use axum::Router;
@@ -61,6 +61,7 @@ pub fn calls() -> Vec<Call> {
         call("POST", "/api/contacts/link", contacts::link),
         call("PUT", "/api/settings", settings::change),
         call("POST", "/api/quit", state::quit),
+        call("GET", "/api/hold", hold::hold),
         call("GET", "/api/events", events::stream),
         call("GET", "/api/listen", listen::stream),
     ]

@@ -82,6 +82,6 @@ pub async fn show(Extract(app): Extract<App>) -> Answer<State> {
 
 /// `POST /api/quit`
 pub async fn quit(Extract(app): Extract<App>) -> StatusCode {
-    app.stop.cancel();
+    app.quit.cancel();
     StatusCode::NO_CONTENT
 }
