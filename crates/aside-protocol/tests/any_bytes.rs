@@ -3,7 +3,7 @@
 
 use aside_protocol::frame::{account, anonymous};
 use aside_protocol::identity::MemberCredential;
-use aside_protocol::link::{ContactLink, InviteLink};
+use aside_protocol::link::{ContactLink, DeviceLink, InviteLink};
 use proptest::prelude::*;
 
 /// A well-formed frame, so that changes of single bytes get deep into the decoders.
@@ -52,5 +52,7 @@ proptest! {
         prop_assert!(text.parse::<InviteLink>().is_err());
         let link = format!("aside://h/contact/a#{text}");
         prop_assert!(link.parse::<ContactLink>().is_err());
+        let link = format!("aside://h/device/a#{text}");
+        prop_assert!(link.parse::<DeviceLink>().is_err());
     }
 }

@@ -9,7 +9,7 @@ use aside_protocol::id::{AppendId, Binding, ChainHead, ChannelId, DeliveryId, De
 use aside_protocol::identity::{DeviceCertificate, DeviceRecord, DirectoryAccount, KeySet, KeySetSigner};
 use aside_protocol::inbox::{ChannelToken, DeliveryToken, InboxEntry, InviteToken};
 use aside_protocol::key::SigningKey;
-use aside_protocol::link::{ContactLink, InviteLink, LinkSecret, ServerPin, TlsTrust};
+use aside_protocol::link::{ContactLink, DeviceLink, DeviceLinkSecret, InviteLink, LinkSecret, ServerPin, TlsTrust};
 use aside_protocol::refusal::Refusal;
 use std::fmt::Write;
 
@@ -183,5 +183,13 @@ fn links_are_written_as_before() {
     let invite = InviteLink { server: server.clone(), token: InviteToken([2; 16]) };
     let address = "alice@chat.example:8443".parse().unwrap();
     let contact = ContactLink { server, address, root_key: key(10).public_key(), secret: LinkSecret([3; 32]) };
-    insta::assert_snapshot!(format!("{invite}\n{contact}"));
+    let device = DeviceLink {
+        server: contact.server.clone(),
+        address: contact.address.clone(),
+        root_key: contact.root_key,
+        device: DeviceId([12; 16]),
+        secret: DeviceLinkSecret([4; 32]),
+        expires_unix_s: 1_800_000_000,
+    };
+    insta::assert_snapshot!(format!("{invite}\n{contact}\n{device}"));
 }
