@@ -11,7 +11,8 @@ fn seeds() -> Vec<Vec<u8>> {
     let lines = include_str!("snapshots/wire_snapshots__anonymous_requests_are_encoded_as_before.snap")
         .lines()
         .chain(include_str!("snapshots/wire_snapshots__account_requests_are_encoded_as_before.snap").lines())
-        .chain(include_str!("snapshots/wire_snapshots__anonymous_answers_are_encoded_as_before.snap").lines());
+        .chain(include_str!("snapshots/wire_snapshots__anonymous_answers_are_encoded_as_before.snap").lines())
+        .chain(include_str!("snapshots/wire_snapshots__account_answers_are_encoded_as_before.snap").lines());
     lines
         .filter(|line| line.len() > 8 && line.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .map(|line| {

@@ -92,7 +92,8 @@ pub(crate) fn key_package_count(
     let once = (0..missing).map(|_| make(KeyPackageKind::Once)).collect::<Result<Vec<_>, _>>()?;
     let last_resort = last_resort_is_due.then(|| make(KeyPackageKind::LastResort)).transpose()?;
     let flight = Flight::PublishKeyPackages { last_resort: last_resort.is_some() };
-    state.ask_account(context, link, Request::PublishKeyPackages(KeyPackages { once, last_resort }), flight);
+    let packages = KeyPackages { once, last_resort, key_set: credential.certificate.key_set };
+    state.ask_account(context, link, Request::PublishKeyPackages(packages), flight);
     Ok(())
 }
 

@@ -29,6 +29,8 @@ pub(crate) fn frame(heart: &mut Heart, context: &mut Context<'_>, link: Link, by
             }
         }
         Ok(ServerFrame::Push(Push::Envelope(entry))) => envelopes(heart, context, link, &[entry]),
+        // What changed is fetched when it is needed; a credential that is out of date is refused by name.
+        Ok(ServerFrame::Push(Push::AccountChanged)) => Ok(()),
         Ok(ServerFrame::Goodbye(_)) => context.close(link, "the server said goodbye"),
         Ok(ServerFrame::Hello(_)) => context.close(link, "a second hello"),
         Err(_) => context.close(link, "a malformed frame"),

@@ -147,6 +147,14 @@ impl<S: Store> Core<S> {
                 Ok(Answer::Done)
             }
             Request::DrawChannelTokens { count } => self.draw_channel_tokens(batch, &device.name, count),
+            Request::GetAccount
+            | Request::AddDevice(_)
+            | Request::PutKeySet(_)
+            | Request::SignInAsRoot(_)
+            | Request::PutBackup(_)
+            | Request::GetBackup { .. }
+            | Request::Report(_)
+            | Request::SetFindable { .. } => Err(Refusal::Unavailable.into()),
         }
     }
 
@@ -175,6 +183,10 @@ impl<S: Store> Core<S> {
                 self.ephemeral(batch, connection, channel, epoch, body)?;
                 Answer::Done
             }
+            Request::FetchAccount { .. }
+            | Request::PutBlob(_)
+            | Request::GetBlob { .. }
+            | Request::FindByName { .. } => return Err(Refusal::Unavailable.into()),
         };
         self.answer_anonymous(batch, (connection, id), answer);
         Ok(())

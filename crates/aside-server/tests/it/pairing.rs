@@ -101,8 +101,11 @@ impl Story {
         let c = self.world.register(&person, n as u8 + 1);
         let packages: Vec<Vec<u8>> = (0..6).map(|_| [random::<32>(rng).to_vec(), vec![7; 2_700]].concat()).collect();
         let once = packages.iter().map(|package| package.clone().into()).collect();
-        let publish =
-            KeyPackages { once, last_resort: Some([random::<32>(rng).to_vec(), vec![8; 2_700]].concat().into()) };
+        let publish = KeyPackages {
+            once,
+            key_set: 0,
+            last_resort: Some([random::<32>(rng).to_vec(), vec![8; 2_700]].concat().into()),
+        };
         self.world.account(c, Request::PublishKeyPackages(publish)).unwrap();
         let put = Request::PutDeliveryToken { token: token(n).hash(), expires_day: None };
         self.world.account(c, put).unwrap();
