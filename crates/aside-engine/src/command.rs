@@ -7,13 +7,13 @@ use crate::contact;
 use crate::content::wrapper::message_id;
 use crate::content::{Content, EMOJI_BYTES_MAX, MessageId, TEXT_BYTES_MAX};
 use crate::context::{Context, to_store};
-use crate::conversation::{self, ConversationId, GROUP_OTHERS_MAX, State};
+use crate::conversation::{self, ConversationId, GROUP_MEMBERS_MAX, State};
 use crate::error::{CommandError, EngineError};
+use crate::group;
 use crate::inbox::welcome;
 use crate::input::{Answer, Change, Command, Presence, Verification};
 use crate::settings::Settings;
 use crate::timeline;
-use aside_mls::TITLE_CHARS_MAX;
 use aside_protocol::address::AccountAddress;
 use rusqlite::{OptionalExtension, params};
 
@@ -44,6 +44,7 @@ impl Heart {
             }
             Command::AddContact { link } => contact::add(self, context, &link).map(Answer::Conversation),
             Command::CreateGroup { title, members } => self.create_group(context, &title, &members),
+            Command::ChangeGroup { conversation, change } => self.change_group(context, conversation, change),
             Command::SendText { conversation, text, reply_to } => {
                 self.send_text(context, conversation, &text, reply_to)
             }
@@ -99,27 +100,13 @@ impl Heart {
         members: &[AccountAddress],
     ) -> Result<Answer, CommandError> {
         let author = self.author()?;
-        let title = title.trim();
-        if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX {
-            return Err(CommandError::Title { chars_max: TITLE_CHARS_MAX });
-        }
-        let mut others: Vec<_> = members.iter().filter(|member| **member != author).collect();
-        others.sort();
-        others.dedup();
-        if others.is_empty() || others.len() > GROUP_OTHERS_MAX {
-            return Err(CommandError::GroupSize { max: GROUP_OTHERS_MAX });
-        }
-        let mut reachable = Vec::new();
-        for member in others {
-            match contact::find(context.db, member)? {
-                Some(contact::Contact { server: Some(server), state, .. }) if state != contact::State::Stranger => {
-                    reachable.push((member.clone(), server));
-                }
-                _ => return Err(CommandError::UnknownContact { address: member.to_string() }),
-            }
+        let title = group::checked_title(title)?;
+        let others = group::reachable(context, &author, members)?;
+        if others.is_empty() || others.len() >= GROUP_MEMBERS_MAX {
+            return Err(CommandError::GroupSize { max: GROUP_MEMBERS_MAX.saturating_sub(1) });
         }
         let id = ConversationId(context.random());
-        conversation::begin_group(context, id, title, &reachable)?;
+        conversation::begin_group(context, id, &title, &others)?;
         let words = format!("You made the group “{title}”");
         timeline::note(context, id, &author, &words)?;
         Ok(Answer::Conversation(id))
@@ -276,17 +263,13 @@ impl Heart {
             .query_map(params![id], |row| Ok(aside_protocol::id::ChannelId(row.get(0)?)))?
             .collect::<Result<Vec<_>, _>>()?;
         for channel in channels {
-            self.groups.remove(&channel);
-            self.mls.on(context.db).delete_group(&aside_mls::GroupId(channel.0))?;
-            for table in ["chain", "epochs", "roster", "pending_commits"] {
-                context.db.execute(&format!("DELETE FROM {table} WHERE channel = ?"), params![channel.0])?;
-            }
+            channel::end::forget(self, context, channel)?;
         }
         context.db.execute(
             "DELETE FROM reactions WHERE message IN (SELECT id FROM messages WHERE conversation = ?)",
             params![id],
         )?;
-        for table in ["channels", "messages", "outbox", "members", "founding", "contacts"] {
+        for table in ["messages", "outbox", "members", "founding", "contacts"] {
             context.db.execute(&format!("DELETE FROM {table} WHERE conversation = ?"), params![id])?;
         }
         context.db.execute("DELETE FROM conversations WHERE id = ?", params![id])?;
@@ -310,7 +293,10 @@ fn may_send(conversation: &conversation::Conversation) -> Result<(), CommandErro
     let why = match conversation.state {
         State::Active | State::Pending => return Ok(()),
         State::Request => "accept the conversation first".to_owned(),
-        State::Paused => conversation.paused.clone().unwrap_or_else(|| "the conversation is paused".to_owned()),
+        State::Left | State::Leaving => "you left the group".to_owned(),
+        State::Removed | State::Paused => {
+            conversation.paused.clone().unwrap_or_else(|| "the conversation is paused".to_owned())
+        }
     };
     Err(CommandError::CannotSend { why })
 }

@@ -64,6 +64,39 @@ pub enum CommandError {
         /// The limit.
         max: usize,
     },
+    /// A group is needed here.
+    #[error("this is a conversation of two: only groups have a title, a picture and members to change")]
+    NotAGroup,
+    /// The role does not allow it.
+    #[error("only the group's admins can do that: ask one of them")]
+    NotAdmin,
+    /// The group would have no admin.
+    #[error("you are the group's only admin: make another member an admin first")]
+    LastAdmin,
+    /// Too many admins.
+    #[error("a group has at most {max} admins")]
+    TooManyAdmins {
+        /// The limit.
+        max: usize,
+    },
+    /// No such member.
+    #[error("{address} is not a member of this group")]
+    NotAMember {
+        /// Who.
+        address: String,
+    },
+    /// The picture is too large, or none.
+    #[error("{why}")]
+    Picture {
+        /// In words, with the limit.
+        why: String,
+    },
+    /// The group cannot be changed in its state.
+    #[error("the group cannot be changed: {why}")]
+    CannotChange {
+        /// In words.
+        why: String,
+    },
     /// Somebody else's message.
     #[error("only one's own messages can be changed")]
     NotOwn,

@@ -26,8 +26,9 @@ impl Now {
 }
 
 /// A server as this profile knows it; the pin is in [`Wanted`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServerId(pub i64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(transparent)]
+pub struct ServerId(#[n(0)] pub i64);
 
 /// The two kinds of connection. They must never share a TLS session, and never name each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +109,13 @@ pub enum Command {
         title: String,
         /// Contacts, without oneself.
         members: Vec<AccountAddress>,
+    },
+    /// Changes a group, or leaves it. [`Answer::Conversation`].
+    ChangeGroup {
+        /// Which.
+        conversation: ConversationId,
+        /// How.
+        change: GroupChange,
     },
     /// Writes. [`Answer::Message`].
     SendText {
@@ -194,6 +202,23 @@ pub enum Command {
         /// Which.
         conversation: ConversationId,
     },
+}
+
+/// What a person changes about a group. All but leaving is for admins.
+#[derive(Debug, Clone)]
+pub enum GroupChange {
+    /// 1 to 128 characters.
+    Title(String),
+    /// At most 16 KiB of JPEG, PNG or WebP; `None` takes the picture away.
+    Picture(Option<Vec<u8>>),
+    /// Contacts to be added. They see what is written from then on.
+    Add(Vec<AccountAddress>),
+    /// A member to be removed, with all devices.
+    Remove(AccountAddress),
+    /// What a member may do.
+    Role(AccountAddress, crate::view::Role),
+    /// This person leaves, with all devices. The last admin appoints another one first.
+    Leave,
 }
 
 /// Whether something shall stand.

@@ -3,12 +3,12 @@
 use crate::context::{Context, stored, to_store};
 use crate::conversation::ConversationId;
 use crate::error::EngineError;
+use crate::inbox::welcome::Welcomes;
 use crate::input::{ConnectionKind, Link, ServerId};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::EpochKeys;
 use aside_protocol::frame::anonymous::Delivery;
 use aside_protocol::id::{ChannelId, Hash};
-use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
 
@@ -48,9 +48,7 @@ pub(crate) struct NewChannel {
     #[n(1)]
     pub keys: EpochKeys,
     #[n(2)]
-    pub welcome: ByteVec,
-    #[n(3)]
-    pub ratchet_tree: ByteVec,
+    pub welcomes: Welcomes,
 }
 
 impl Job {

@@ -13,6 +13,7 @@ pub mod content;
 mod context;
 pub mod conversation;
 pub mod error;
+mod group;
 mod id;
 mod inbox;
 pub mod input;

@@ -2,7 +2,7 @@
 //! learns when to wake the engine again.
 
 use crate::account::{self, Identity};
-use crate::channel::{self, commit, outbox, subscribe};
+use crate::channel::{self, commit, intent, outbox, subscribe};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::input::{ConnectionKind, Input, Link, Wanted};
@@ -71,6 +71,7 @@ impl Heart {
     pub(crate) fn pump(&mut self, context: &mut Context<'_>) -> Result<(), EngineError> {
         let receipts = timeline::receipts_due(self, context)?;
         self.stir_rotations(context)?;
+        self.stirred.extend(intent::channels_due(context)?);
         for id in std::mem::take(&mut self.stirred) {
             if let Some(row) = channel::find(context.db, &id)? {
                 subscribe::subscribe(self, context, &row)?;
@@ -86,7 +87,8 @@ impl Heart {
             .db
             .prepare_cached("SELECT MIN(rotate_at_ms) FROM channels WHERE rotate_at_ms > ?")?
             .query_row([context.now.unix_ms], |row| row.get(0))?;
-        let next = [receipts, rotation, job::next_due(context)?].into_iter().flatten().min();
+        let next =
+            [receipts, rotation, intent::next_due(context)?, job::next_due(context)?].into_iter().flatten().min();
         if let Some(at) = next {
             context.wake_at(at);
         }
@@ -194,7 +196,9 @@ pub(crate) fn is_settled(heart: &Heart, db: &Connection) -> Result<bool, EngineE
     let waiting: Option<i64> = db
         .prepare_cached(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM outbox)
-             OR EXISTS (SELECT 1 FROM pending_commits)",
+             OR EXISTS (SELECT 1 FROM pending_commits)
+             OR EXISTS (SELECT 1 FROM intents i JOIN channels h ON h.id = i.channel
+                        JOIN conversations c ON c.id = h.conversation WHERE c.state = 1)",
         )?
         .query_row([], |row| row.get(0))
         .optional()?;

@@ -34,10 +34,14 @@ CREATE TABLE conversations (
     channel BLOB, state INTEGER NOT NULL, paused TEXT, request BLOB, updated_ms INTEGER NOT NULL,
     -- hidden: the person deleted the chat; the next message brings it back.
     hidden INTEGER NOT NULL DEFAULT 0, draft TEXT NOT NULL DEFAULT '', read_position INTEGER NOT NULL DEFAULT 0,
-    listened_position INTEGER NOT NULL DEFAULT 0, next_position INTEGER NOT NULL DEFAULT 1
+    listened_position INTEGER NOT NULL DEFAULT 0, next_position INTEGER NOT NULL DEFAULT 1,
+    -- picture_name: changes with the picture, so that it can be cached.
+    picture BLOB, picture_name TEXT
 ) STRICT;
+-- standing: 0 member, 1 being added by this device, 2 has said that they leave.
 CREATE TABLE members (
-    conversation BLOB NOT NULL, address TEXT NOT NULL, admin INTEGER NOT NULL, PRIMARY KEY (conversation, address)
+    conversation BLOB NOT NULL, address TEXT NOT NULL, admin INTEGER NOT NULL, standing INTEGER NOT NULL DEFAULT 0,
+    devices INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (conversation, address)
 ) STRICT, WITHOUT ROWID;
 -- Who is still to be fetched before a conversation is founded.
 CREATE TABLE founding (
@@ -65,9 +69,17 @@ CREATE TABLE roster (
     channel BLOB NOT NULL, address TEXT NOT NULL, device BLOB NOT NULL, server INTEGER, inbox_key BLOB NOT NULL,
     token BLOB NOT NULL, PRIMARY KEY (channel, device)
 ) STRICT, WITHOUT ROWID;
+-- made: the intents that it carries out, and the Welcomes that go out once it is merged.
 CREATE TABLE pending_commits (
-    channel BLOB PRIMARY KEY, append_id BLOB NOT NULL, entry BLOB NOT NULL
+    channel BLOB PRIMARY KEY, append_id BLOB NOT NULL, entry BLOB NOT NULL, made BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- What this device wants of a channel's group until it is so. Of two about the same subject the later one stands.
+CREATE TABLE intents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, channel BLOB NOT NULL, kind INTEGER NOT NULL, subject TEXT NOT NULL,
+    body BLOB NOT NULL, due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (channel, kind, subject)
+) STRICT;
+CREATE INDEX intents_due ON intents (channel, due_ms);
 CREATE TABLE messages (
     id BLOB PRIMARY KEY, conversation BLOB NOT NULL, channel BLOB, seq INTEGER, position INTEGER NOT NULL,
     sender TEXT NOT NULL, own INTEGER NOT NULL, kind INTEGER NOT NULL, text TEXT NOT NULL, sent_ms INTEGER NOT NULL,

@@ -5,7 +5,7 @@ mod message;
 mod staged;
 mod welcome;
 
-pub use commit::PendingAdd;
+pub use commit::{CommitDraft, ForNewcomers, PendingAdd, PendingCommit};
 pub use message::Processed;
 pub use staged::StagedCommit;
 pub use welcome::welcome_for;

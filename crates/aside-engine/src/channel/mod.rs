@@ -1,18 +1,20 @@
 //! Channels: a conversation's log on a server, read in order, epoch by epoch, with its hash chain checked.
 //!
 //! An entry's path: [`subscribe`] asks for it, [`receive`] takes it (chain, own echo, commit or message). What is sent
-//! goes through [`outbox`] and [`commit`].
+//! goes through [`outbox`] and [`commit`]; what the group shall become stands in [`intent`].
 
 pub(crate) mod commit;
+pub(crate) mod end;
 pub(crate) mod ephemeral;
+pub(crate) mod intent;
 pub(crate) mod outbox;
 pub(crate) mod receive;
 mod row;
 pub(crate) mod subscribe;
 
 pub(crate) use row::{
-    Channel, Live, add_to_roster, authenticator_at, choose_current, find, head_at, insert, note_epoch, of_server,
-    roster, set_live, set_rotation,
+    Channel, Live, add_recipient, add_to_roster, authenticator_at, choose_current, find, head_at, insert, note_epoch,
+    of_server, remove_from_roster, roster, set_live, set_rotation,
 };
 
 use crate::Heart;

@@ -2,7 +2,7 @@
 
 use super::receive::Outcome;
 use super::subscribe::{link_to, prove};
-use super::{Channel, take_group};
+use super::{Channel, commit, end, take_group};
 use crate::Heart;
 use crate::content::wrapper::Wrapper;
 use crate::content::{Content, MessageId};
@@ -77,7 +77,7 @@ pub(crate) fn echoed(
     position: Position,
 ) -> Result<Outcome, EngineError> {
     if own.acked.is_some_and(|acked| acked != position) {
-        return Ok(Outcome::Paused("the server acknowledged a message at another place than it shows it"));
+        return Ok(Outcome::Paused("the server acknowledged a message at another place than it shows it".into()));
     }
     context.db.prepare_cached("DELETE FROM outbox WHERE place = ?")?.execute(params![own.place])?;
     if let Some(message) = own.message {
@@ -115,6 +115,12 @@ pub(crate) fn acknowledged(
     Ok(())
 }
 
+/// Whether messages of ours that were encrypted in this channel's epoch wait for their acknowledgement.
+pub(super) fn is_under_way(context: &Context<'_>, channel: &ChannelId) -> Result<bool, EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT 1 FROM outbox WHERE channel = ? AND acked_seq IS NULL")?;
+    Ok(statement.exists(params![channel.0])?)
+}
+
 /// The epoch ended, and everything that it took has been seen: what has not come back was not taken.
 pub(crate) fn epoch_ended(context: &Context<'_>, channel: ChannelId) -> Result<(), EngineError> {
     context
@@ -142,6 +148,20 @@ pub(crate) fn failed(context: &mut Context<'_>, ids: &[AppendId], why: &str) -> 
     Ok(())
 }
 
+/// Nothing of a conversation can be sent any more: what a person wrote is shown as failed.
+pub(super) fn all_failed(
+    context: &mut Context<'_>,
+    conversation: ConversationId,
+    why: &str,
+) -> Result<(), EngineError> {
+    let messages = context
+        .db
+        .prepare_cached("DELETE FROM outbox WHERE conversation = ? RETURNING message")?
+        .query_map(params![conversation], |row| row.get(0))?
+        .collect::<Result<Vec<Option<MessageId>>, _>>()?;
+    messages.into_iter().flatten().try_for_each(|message| timeline::failed(context, &message, why))
+}
+
 /// Nothing, but for a planted defect: what is to be retried is forgotten to have been encrypted, before the log was
 /// searched for it.
 pub(crate) fn reconnected(context: &Context<'_>) -> Result<(), EngineError> {
@@ -154,6 +174,9 @@ pub(crate) fn reconnected(context: &Context<'_>) -> Result<(), EngineError> {
 
 /// Sends what is queued: one request at a time for each channel, so that a refusal fails those behind it.
 pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
+    if end::is_over(context, channel)? {
+        return end::left(heart, context, channel);
+    }
     let link = link_to(channel.server);
     if !heart.links.get(&link).is_some_and(|state| state.may_write(&channel.id, channel.epoch)) {
         return Ok(());
@@ -174,7 +197,8 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Chann
 /// Encrypts queued rows for the current epoch, in their order, as far as one request goes.
 fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
     let Some(conversation) = conversation::find(context.db, &channel.conversation)? else { return Ok(()) };
-    if conversation.channel != Some(channel.id) || conversation.state != conversation::State::Active {
+    let is_open = matches!(conversation.state, conversation::State::Active | conversation::State::Leaving);
+    if conversation.channel != Some(channel.id) || !is_open || commit::is_wanted(context, channel)? {
         return Ok(());
     }
     let mut statement = context.db.prepare_cached(

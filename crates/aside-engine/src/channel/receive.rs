@@ -2,7 +2,7 @@
 //! changes, it changes in the transaction that moves the cursor behind it.
 
 use super::row::{head_at, set_position};
-use super::{Channel, commit, outbox, take_group};
+use super::{Channel, commit, end, outbox, take_group};
 use crate::Heart;
 use crate::content::Content;
 use crate::content::wrapper::{Wrapper, message_id};
@@ -11,10 +11,12 @@ use crate::conversation;
 use crate::error::EngineError;
 use crate::inbox::report;
 use crate::timeline;
+use crate::view::ConversationKind;
 use aside_mls::{Member, ProcessError, Processed};
 use aside_protocol::channel::{Body, Entry, Position, next_head};
 use aside_protocol::id::ChannelId;
 use rusqlite::params;
+use std::borrow::Cow;
 
 /// Takes the entry behind the cursor. An older one is compared and otherwise ignored.
 pub(crate) fn entry(
@@ -44,22 +46,25 @@ pub(crate) fn entry(
     }
     let outcome = match outbox::find_own(context, &entry.header.append_id)? {
         Some(own) => outbox::echoed(heart, context, &channel, &own, position)?,
-        None if entry.header.is_commit() => commit::received(heart, context, &channel, &entry)?,
+        None if entry.header.is_commit() => commit::received(heart, context, &channel, &entry, position)?,
         None => message(heart, context, &channel, &entry)?,
     };
     match outcome {
         Outcome::Taken => move_cursor(heart, context, id, position),
-        Outcome::Paused(reason) => pause(context, &channel, reason),
+        Outcome::Paused(reason) => pause(context, &channel, &reason),
+        Outcome::Ended => Ok(()),
     }
 }
 
 /// What an entry came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It was dealt with; the cursor moves on.
     Taken,
     /// It cannot be dealt with; the conversation stops before it, for this reason.
-    Paused(&'static str),
+    Paused(Cow<'static, str>),
+    /// It ended the channel for this device; there is no cursor any more.
+    Ended,
 }
 
 fn move_cursor(
@@ -78,7 +83,7 @@ fn move_cursor(
 
 fn is_paused(context: &Context<'_>, channel: &Channel) -> Result<bool, EngineError> {
     let conversation = conversation::find(context.db, &channel.conversation)?;
-    Ok(conversation.is_none_or(|row| row.state == conversation::State::Paused))
+    Ok(conversation.is_none_or(|row| !row.state.is_read()))
 }
 
 /// Stops the channel's conversation.
@@ -109,7 +114,7 @@ fn message(
         return Ok(Outcome::Taken);
     };
     let Some(mut group) = take_group(heart, context, &channel.id)? else {
-        return Ok(Outcome::Paused("this device has lost the keys of the conversation"));
+        return Ok(Outcome::Paused("this device has lost the keys of the conversation".into()));
     };
     let processed = group.process(&heart.mls.on(context.db), body);
     match processed {
@@ -152,12 +157,26 @@ fn opened(
     };
     let known = head_at(context.db, &channel.id, wrapper.cited.seq)?;
     if known.is_some_and(|head| head != wrapper.cited.head) || wrapper.cited.seq >= seq {
-        return Ok(Outcome::Paused("the server shows the members different histories of this conversation"));
+        return Ok(Outcome::Paused("the server shows the members different histories of this conversation".into()));
     }
     let author = &sender.credential.address;
     let id = message_id(author, &wrapper.content);
     if !context.defects.dedupe_off() && !take_once(context, &id.0)? {
         return Ok(Outcome::Taken);
+    }
+    let conversation = conversation::find(context.db, &channel.conversation)?;
+    let Some(conversation) = conversation.filter(|row| row.state != conversation::State::Leaving) else {
+        return Ok(Outcome::Taken);
+    };
+    if content == Content::Leave {
+        if conversation.kind != ConversationKind::Group {
+            return Ok(Outcome::Taken);
+        }
+        if heart.identity.as_ref().is_some_and(|identity| identity.address == *author) {
+            timeline::note(context, conversation.id, author, "You left the group on another device")?;
+            end::left(heart, context, channel)?;
+            return Ok(Outcome::Ended);
+        }
     }
     let taken =
         timeline::Taken { id, channel: channel.id, seq, author: author.clone(), sent_ms: wrapper.sent_at_unix_ms };

@@ -24,6 +24,7 @@ const TEXT_TYPE: &str = "text/markdown;variant=GFM";
 const PLAIN_TYPE: &str = "text/plain;charset=utf-8";
 const RECEIPT_TYPE: &str = "application/vnd.aside.receipt+cbor";
 const ARRIVAL_TYPE: &str = "application/vnd.aside.arrival+cbor";
+const LEAVE_TYPE: &str = "application/vnd.aside.leave";
 
 crate::id::row_id!(
     /// A content's id: 0x01, then 31 bytes of SHA-256 over sender and content (P-6.3). It survives a change of channel.
@@ -91,6 +92,8 @@ pub enum Content {
     Receipt(Receipt),
     /// How to reach the sender.
     Arrival(Box<Arrival>),
+    /// The sender's account leaves the group (P-6.10): from here on its devices read and send nothing.
+    Leave,
     /// Something that this version does not know; shown as such.
     Unknown {
         /// Its media type.
@@ -124,6 +127,7 @@ impl Content {
             Content::Arrival(arrival) => {
                 (None, None, part(Disposition::Unspecified, ARRIVAL_TYPE, codec::encode(arrival.as_ref())))
             }
+            Content::Leave => (None, None, part(Disposition::Unspecified, LEAVE_TYPE, Vec::new())),
             Content::Unknown { media_type } => (None, None, part(Disposition::Unspecified, media_type, Vec::new())),
         };
         MimiContent { salt, replaces, in_reply_to, nested }
@@ -144,6 +148,7 @@ impl Content {
         match (nested.disposition, media_type) {
             (_, RECEIPT_TYPE) => Ok(Content::Receipt(codec::decode(bytes, 256)?)),
             (_, ARRIVAL_TYPE) => Ok(Content::Arrival(Box::new(codec::decode(bytes, 16 * 1024)?))),
+            (_, LEAVE_TYPE) => Ok(Content::Leave),
             (Disposition::Reaction, _) => match in_reply_to {
                 Some(target) => Ok(Content::Reaction { target: *target, emoji: utf8(bytes, EMOJI_BYTES_MAX)? }),
                 None => Err(DecodeError::Malformed("a reaction to nothing".into())),
@@ -197,6 +202,7 @@ mod tests {
             Content::Edit { target: id, text: "ho".into() },
             Content::Delete { target: id },
             Content::Reaction { target: id, emoji: "👍🏽".into() },
+            Content::Leave,
             Content::Receipt(Receipt { channel: ChannelId([1; 32]), received_seq: 9, seen_seq: 0 }),
         ];
         for content in all {

@@ -1,12 +1,16 @@
 //! Conversations: what a person sees as one, whatever channels it has moved through.
 
 mod found;
+pub(crate) mod grow;
+mod member;
 mod row;
 
 pub(crate) use found::{begin_direct, begin_group, channel_is_made, fetch_failed, fetched};
+pub(crate) use member::{
+    MemberRow, Standing, add_member, leavers, members, set_adding, set_leaving, set_not_added, show_group,
+};
 pub(crate) use row::{
-    Conversation, IsAdmin, State, add_member, all, clear_members, find, insert, next_position, pause, set_channel,
-    set_state, set_title, touch,
+    Conversation, IsAdmin, State, all, find, insert, next_position, pause, set_channel, set_out, set_state, touch,
 };
 
 crate::id::row_id!(
@@ -14,5 +18,5 @@ crate::id::row_id!(
     ConversationId
 );
 
-/// Others in a group, at most; larger ones come with the tactics that they need.
-pub const GROUP_OTHERS_MAX: usize = 31;
+/// Accounts in a group, oneself included.
+pub const GROUP_MEMBERS_MAX: usize = 256;

@@ -9,10 +9,9 @@ use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
 use crate::input::ServerId;
-use crate::job::NewChannel;
 use crate::view::ConversationKind;
 use crate::{server, timeline};
-use aside_mls::{Group, JoinError, SUITE};
+use aside_mls::{ForNewcomers, Group, JoinError, MlsError, SUITE};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::codec::labelled_hash;
@@ -24,14 +23,57 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
 
-/// Somebody's inbox.
-#[derive(Debug, Clone)]
+/// A device's inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Recipient {
+    #[n(0)]
     pub address: AccountAddress,
+    #[n(1)]
     pub device: DeviceId,
+    #[n(2)]
     pub server: ServerId,
-    pub inbox_key: Vec<u8>,
+    #[n(3)]
+    pub inbox_key: ByteVec,
+    #[n(4)]
     pub token: DeliveryToken,
+}
+
+/// The Welcomes of one commit, not sent yet.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Welcomes {
+    /// The epoch that the commit begins.
+    #[n(0)]
+    pub epoch: u64,
+    #[n(1)]
+    pub ratchet_tree: ByteVec,
+    #[n(2)]
+    pub slices: Vec<Slice>,
+}
+
+/// What one new device needs of a Welcome for many.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Slice {
+    #[n(0)]
+    pub recipient: Recipient,
+    #[n(1)]
+    pub welcome: ByteVec,
+}
+
+impl Welcomes {
+    /// Cuts a commit's Welcome for each new device, named by the reference of its KeyPackage.
+    pub fn cut(
+        epoch: u64,
+        newcomers: &ForNewcomers,
+        devices: impl IntoIterator<Item = (Recipient, Hash)>,
+    ) -> Result<Self, EngineError> {
+        let slices = devices.into_iter().map(|(recipient, reference)| {
+            let slice = aside_mls::welcome_for(&newcomers.welcome, &reference);
+            let welcome = slice.map_err(|_| MlsError::Crypto { doing: "cutting a Welcome" })?.into();
+            Ok(Slice { recipient, welcome })
+        });
+        let slices = slices.collect::<Result<_, EngineError>>()?;
+        Ok(Self { epoch, ratchet_tree: newcomers.ratchet_tree.clone().into(), slices })
+    }
 }
 
 /// What an added device needs (DESIGN 4a rule 5; P-5.5).
@@ -68,31 +110,33 @@ pub(crate) struct WelcomeLetter {
     ratchet_tree: ByteVec,
 }
 
-/// Tells one device of a new channel.
-pub(crate) fn send(
+/// Sends the Welcomes of a commit that the server has taken; `row` stands behind it.
+pub(crate) fn release(
     heart: &Heart,
     context: &mut Context<'_>,
-    conversation: &conversation::Conversation,
     row: &Channel,
-    new: &NewChannel,
-    recipient: &Recipient,
+    welcomes: Welcomes,
 ) -> Result<(), EngineError> {
-    let Some(identity) = &heart.identity else { return Ok(()) };
-    let letter = WelcomeLetter {
-        channel_server: server::pin(context.db, row.server)?,
-        adder_server: identity.pin.clone(),
-        adder_token: contact::own_token_for(heart, context, &recipient.address)?,
-        adder_record: identity.record.clone(),
-        introduction: contact::find(context.db, &recipient.address)?.and_then(|contact| contact.introduction),
-        conversation: (conversation.kind == ConversationKind::Group).then_some(conversation.id),
-        channel: row.id,
-        epoch: new.epoch,
-        anchor: row.position,
-        suite: SUITE,
-        welcome: new.welcome.clone(),
-        ratchet_tree: new.ratchet_tree.clone(),
-    };
-    envelope::send(heart, context, identity, recipient, &Letter::Welcome(Box::new(letter)))
+    let Some(conversation) = conversation::find(context.db, &row.conversation)? else { return Ok(()) };
+    for Slice { recipient, welcome } in welcomes.slices {
+        let Some(identity) = &heart.identity else { return Ok(()) };
+        let letter = WelcomeLetter {
+            channel_server: server::pin(context.db, row.server)?,
+            adder_server: identity.pin.clone(),
+            adder_token: contact::own_token_for(heart, context, &recipient.address)?,
+            adder_record: identity.record.clone(),
+            introduction: contact::find(context.db, &recipient.address)?.and_then(|contact| contact.introduction),
+            conversation: (conversation.kind == ConversationKind::Group).then_some(conversation.id),
+            channel: row.id,
+            epoch: welcomes.epoch,
+            anchor: row.position,
+            suite: SUITE,
+            welcome,
+            ratchet_tree: welcomes.ratchet_tree.clone(),
+        };
+        envelope::send(heart, context, identity, &recipient, &Letter::Welcome(Box::new(letter)))?;
+    }
+    Ok(())
 }
 
 /// A Welcome came: from a contact or somebody with a link of ours it is followed, from a stranger it is a request.
@@ -132,7 +176,9 @@ pub(crate) fn take(
         Some(id) => Some(id),
     };
     let id = id.unwrap_or_else(|| ConversationId(context.random()));
-    if letter.conversation.is_some() && conversation::find(context.db, &id)?.is_some() {
+    // Into a group that is known only where this person was out of it.
+    let known_group = conversation::find(context.db, &id)?.filter(|_| letter.conversation.is_some());
+    if known_group.is_some_and(|row| !row.state.is_out()) {
         return Ok(());
     }
     if letter.conversation.is_none() {
@@ -235,14 +281,8 @@ fn follow(
     let adder_server = server::find_pin(context.db, &letter.adder_server)?;
     let roster = (&letter.adder_record, &letter.adder_token);
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
-    let metadata = group.metadata()?;
-    for member in group.members()? {
-        let address = &member.credential.address;
-        let is_admin = if metadata.is_admin(address) { IsAdmin::Yes } else { IsAdmin::No };
-        conversation::add_member(context, id, address, is_admin)?;
-    }
+    conversation::show_group(context, id, &group.members()?, &group.metadata()?)?;
     if !is_direct {
-        conversation::set_title(context, id, &metadata.title)?;
         let words = format!("{} added you to the group", sender.address.name);
         timeline::note(context, id, &sender.address, &words)?;
     }

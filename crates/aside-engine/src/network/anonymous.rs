@@ -65,7 +65,7 @@ fn answered(
         (Flight::CreateChannel(id, token), Answer::Done) => {
             spend(context, &token)?;
             if let Some(Job::CreateChannel(channel, new)) = job::find(context, id)? {
-                conversation::channel_is_made(heart, context, channel, &new)?;
+                conversation::channel_is_made(heart, context, channel, new)?;
             }
             job::done(context, id)
         }

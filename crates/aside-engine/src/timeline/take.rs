@@ -7,6 +7,7 @@ use crate::content::{Arrival, Content, MessageId};
 use crate::context::{Context, sql};
 use crate::conversation::{ConversationId, next_position, touch};
 use crate::error::EngineError;
+use crate::group;
 use crate::input::Change;
 use crate::{contact, server};
 use aside_protocol::address::AccountAddress;
@@ -49,6 +50,7 @@ pub(crate) fn take(
         Content::Reaction { target, emoji } => react(context, &taken.author, &target, &emoji, &taken.id),
         Content::Receipt(receipt) => receipts::take(context, channel, taken, &receipt),
         Content::Arrival(arrival) => arrived(heart, context, channel, taken, &arrival),
+        Content::Leave => group::left(heart, context, channel, &taken.author),
     }
 }
 

@@ -1,15 +1,16 @@
 //! Reading conversations, contacts and the account.
 
 use super::{
-    Account, Contact, ContactState, Conversation, ConversationKind, ConversationState, JoinState, Member, Person, Role,
-    SafetyNumber,
+    Account, Contact, ContactState, Conversation, ConversationKind, ConversationState, JoinState, Member, MemberState,
+    Person, Role, SafetyNumber,
 };
 use crate::account::Identity;
 use crate::context::{stored, unsql};
-use crate::conversation::{self, ConversationId, State};
+use crate::conversation::{self, ConversationId, MemberRow, Standing, State};
 use crate::error::EngineError;
 use crate::settings::Settings;
 use crate::{Engine, contact, pump, safety};
+use aside_mls::Picture;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::id::{ChainHead, ChannelId};
@@ -85,12 +86,17 @@ impl Engine {
                 "SELECT COUNT(*) FROM messages WHERE conversation = ? AND own = 0 AND kind = 0 AND position > ?",
             )?
             .query_row(params![row.id, row.read_position], |row| row.get(0))?;
+        let members = self.members(&row.id)?;
+        let my_role = self.my_role(&row, &members);
         Ok(Conversation {
             id: row.id,
             kind: row.kind,
             title: row.title,
             peer: row.peer,
-            members: self.members(&row.id)?,
+            my_role,
+            members,
+            picture: row.picture,
+            left: row.state.is_out(),
             last_message: self.preview(&row.id)?,
             updated_at: row.updated_ms,
             unread_count,
@@ -99,25 +105,47 @@ impl Engine {
                 State::Active => ConversationState::Active,
                 State::Pending => ConversationState::Pending,
                 State::Request => ConversationState::Request,
-                State::Paused => ConversationState::Paused,
+                State::Paused | State::Left | State::Removed | State::Leaving => ConversationState::Paused,
             },
             paused_reason: row.paused,
         })
     }
 
     fn members(&self, id: &ConversationId) -> Result<Vec<Member>, EngineError> {
-        let mut statement =
-            self.db.prepare_cached("SELECT address, admin FROM members WHERE conversation = ? ORDER BY address")?;
-        let rows = statement.query_map(params![id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?;
-        let mut members = Vec::new();
-        for row in rows {
-            let (address, is_admin) = row?;
-            let address = address.parse().map_err(|_| EngineError::Damaged { what: "member's address" })?;
-            let role = if is_admin { Role::Admin } else { Role::Member };
-            members.push(Member { person: person(self.heart.identity.as_ref(), address), role });
-        }
+        let show = |row: MemberRow| Member {
+            person: person(self.heart.identity.as_ref(), row.address),
+            role: if row.is_admin { Role::Admin } else { Role::Member },
+            state: match row.standing {
+                Standing::Member => MemberState::Member,
+                Standing::Adding => MemberState::Adding,
+                Standing::Leaving => MemberState::Leaving,
+            },
+            devices: if row.standing == Standing::Adding { 0 } else { row.devices },
+        };
+        let mut members: Vec<Member> = conversation::members(&self.db, *id)?.into_iter().map(show).collect();
         members.sort_by_key(|member| !member.person.is_self);
         Ok(members)
+    }
+
+    fn my_role(&self, row: &conversation::Conversation, members: &[Member]) -> Option<Role> {
+        let is_in = row.kind == ConversationKind::Group && !row.state.is_out();
+        members.first().filter(|first| is_in && first.person.is_self).map(|first| first.role)
+    }
+
+    /// A group's picture: its name, its media type and its bytes.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn picture(&self, id: &ConversationId) -> Result<Option<(String, &'static str, Vec<u8>)>, EngineError> {
+        let row: Option<(Option<String>, Option<Vec<u8>>)> = self
+            .db
+            .prepare_cached("SELECT picture_name, picture FROM conversations WHERE id = ?")?
+            .query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((Some(name), Some(bytes))) = row else { return Ok(None) };
+        let picture = Picture::new(bytes).map_err(|_| EngineError::Damaged { what: "picture" })?;
+        let media_type = picture.check().map_err(|_| EngineError::Damaged { what: "picture" })?.media_type();
+        Ok(Some((name, media_type, picture.bytes().to_vec())))
     }
 
     /// All contacts, by address.

@@ -42,6 +42,22 @@ pub struct Member {
     pub person: Person,
     /// What they may do.
     pub role: Role,
+    /// How far they are in or out.
+    pub state: MemberState,
+    /// How many of their devices are in the group; 0 while they are being added.
+    pub devices: u32,
+}
+
+/// How far somebody is in a group or out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberState {
+    /// In it.
+    Member,
+    /// Being added by this device.
+    Adding,
+    /// They said that they leave.
+    Leaving,
 }
 
 /// Where an own message has got to.
@@ -122,6 +138,15 @@ pub struct Conversation {
     pub draft: String,
     /// Whether it can be used.
     pub state: ConversationState,
+    /// In groups that this person is in: what this person may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub my_role: Option<Role>,
+    /// Names the group's picture; another picture has another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
+    /// Whether this person left the group or was removed from it: `paused_reason` says which.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
     /// With `Paused`: why, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_reason: Option<String>,

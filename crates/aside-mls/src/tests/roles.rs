@@ -149,7 +149,7 @@ fn metadata_outside_its_limits_is_refused() {
     assert_eq!(fault(&metadata(&long, &[&alice])), MetadataError::TitleTooLong { chars: TITLE_CHARS_MAX + 1 });
     assert_eq!(metadata(&"ß".repeat(TITLE_CHARS_MAX), &[&alice]).check(), Ok(()));
     let many = (0..=ADMINS_MAX).map(|i| format!("a{i}@h").parse().unwrap()).collect();
-    let many = Metadata { title: String::new(), admins: many };
+    let many = Metadata { title: String::new(), admins: many, picture: None };
     assert_eq!(fault(&many), MetadataError::TooManyAdmins(ADMINS_MAX + 1));
     assert!(alice.session().create_group(&alice.signer, &alice.credential, GROUP, &many).is_err());
 }

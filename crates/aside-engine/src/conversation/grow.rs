@@ -1,0 +1,71 @@
+//! Adding people to a group that stands: their KeyPackages are fetched by a job, then every device of theirs becomes an
+//! intent. Who founds a group takes the same way, only with everybody at once.
+
+use super::found::{Fetched, newcomers_of};
+use super::{ConversationId, row, set_adding, set_not_added};
+use crate::Heart;
+use crate::channel::intent::{self, Intent};
+use crate::contact;
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::input::ServerId;
+use crate::job::{self, Job};
+use crate::timeline;
+use aside_protocol::address::AccountAddress;
+use aside_protocol::id::ChannelId;
+use rusqlite::params;
+
+/// Begins to add somebody, who is shown as being added from here on.
+pub(crate) fn begin(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    member: &AccountAddress,
+    server: ServerId,
+) -> Result<(), EngineError> {
+    set_adding(context, id, member)?;
+    let is_first = context
+        .db
+        .prepare_cached("INSERT OR IGNORE INTO founding (conversation, address) VALUES (?, ?)")?
+        .execute(params![id, member.to_string()])?
+        == 1;
+    match is_first {
+        true => job::add(context, server, &Job::FetchKeyPackages(id, member.clone())),
+        false => Ok(()),
+    }
+}
+
+/// The directory's answer was checked: each device that can be added becomes an intent.
+pub(super) fn fetched(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    (conversation, channel): (&row::Conversation, ChannelId),
+    member: &AccountAddress,
+    fetched: &Fetched,
+) -> Result<(), EngineError> {
+    end(context, conversation.id, member)?;
+    for (newcomer, _) in newcomers_of(heart, context, member, fetched)? {
+        intent::want(context, channel, &Intent::Add(newcomer))?;
+    }
+    contact::continue_chain(context, member, &fetched.account.key_sets)
+}
+
+/// Somebody cannot be added to a group that stands.
+pub(super) fn failed(
+    context: &mut Context<'_>,
+    conversation: &row::Conversation,
+    member: &AccountAddress,
+    why: &str,
+) -> Result<(), EngineError> {
+    end(context, conversation.id, member)?;
+    set_not_added(context, conversation.id, member)?;
+    timeline::note(context, conversation.id, member, &format!("{member} could not be added: {why}"))
+}
+
+/// Somebody is not waited for any more.
+pub(crate) fn end(context: &Context<'_>, id: ConversationId, member: &AccountAddress) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("DELETE FROM founding WHERE conversation = ? AND address = ?")?
+        .execute(params![id, member.to_string()])?;
+    Ok(())
+}
