@@ -106,7 +106,7 @@ impl Heart {
             }
             GroupChange::Add(members) => return add(context, id, group, &members),
             GroupChange::Remove(address) if address == group.own => return self.leave(context, id, group),
-            GroupChange::Remove(address) => return Ok(remove(context, id, group, &address)?),
+            GroupChange::Remove(address) => return remove(context, id, group, &address),
             GroupChange::Leave => return Ok(()),
         };
         Ok(intent::want(context, channel, &Intent::Metadata(change))?)

@@ -7,9 +7,10 @@ use crate::link::Wire;
 use crate::server::Server;
 use aside_engine::content::MessageId;
 use aside_engine::conversation::ConversationId;
-use aside_engine::input::{Answer, Command, ConnectionKind, Input, Link, Now};
+use aside_engine::input::{Answer, Command, ConnectionKind, GroupChange, Input, Link, Now};
 use aside_engine::view::{Contact, Conversation, Message};
 use aside_engine::{Defects, Engine};
+use aside_protocol::address::AccountAddress;
 use aside_protocol::id::Binding;
 use aside_protocol::inbox::InviteToken;
 use aside_protocol::key::SigningKey;
@@ -115,6 +116,37 @@ impl Calm {
     /// The newest conversation.
     pub fn first_conversation(&self, who: usize) -> Option<Conversation> {
         self.engine(who)?.conversations().ok()?.into_iter().next()
+    }
+
+    /// Founds a group with people whom the founder knows already, and settles.
+    ///
+    /// # Panics
+    /// If the founder cannot.
+    #[allow(clippy::panic)]
+    pub fn found(&mut self, founder: usize, title: &str, others: &[usize]) -> ConversationId {
+        let members = others.iter().filter_map(|other| self.address_of(*other)).collect();
+        match self.command(founder, Command::CreateGroup { title: title.to_owned(), members }) {
+            Some(Answer::Conversation(id)) => {
+                self.settle();
+                id
+            }
+            other => panic!("the group cannot be founded: {other:?}"),
+        }
+    }
+
+    /// Changes a group, without waiting. `None`: it was refused.
+    pub fn change(&mut self, who: usize, conversation: ConversationId, change: GroupChange) -> Option<Answer> {
+        self.command(who, Command::ChangeGroup { conversation, change })
+    }
+
+    /// Somebody's address.
+    pub fn address_of(&self, who: usize) -> Option<AccountAddress> {
+        self.links.get(who).map(|link| link.address.clone())
+    }
+
+    /// One conversation, as somebody sees it.
+    pub fn conversation(&self, who: usize, id: &ConversationId) -> Option<Conversation> {
+        self.engine(who)?.conversation(id).ok()?
     }
 
     /// The contacts.

@@ -272,7 +272,7 @@ pub(super) fn newcomers_of(
         let (Some(record), Some(bytes)) = (record, bytes.and_then(|given| given.key_package.clone())) else { continue };
         let inbox_key = record.inbox_key.clone().into();
         let recipient = Recipient { address: address.clone(), device, server, inbox_key, token: contact.token };
-        newcomers.push((Newcomer { recipient, key_package: bytes.into(), reference: package.reference() }, package));
+        newcomers.push((Newcomer { recipient, key_package: bytes, reference: package.reference() }, package));
     }
     Ok(newcomers)
 }

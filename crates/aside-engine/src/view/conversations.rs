@@ -1,8 +1,8 @@
 //! Reading conversations, contacts and the account.
 
 use super::{
-    Account, Contact, ContactState, Conversation, ConversationKind, ConversationState, JoinState, Member, MemberState,
-    Person, Role, SafetyNumber,
+    Account, Contact, ContactState, Conversation, ConversationKind, ConversationState, GroupPicture, JoinState, Member,
+    MemberState, Person, Role, SafetyNumber,
 };
 use crate::account::Identity;
 use crate::context::{stored, unsql};
@@ -132,11 +132,11 @@ impl Engine {
         members.first().filter(|first| is_in && first.person.is_self).map(|first| first.role)
     }
 
-    /// A group's picture: its name, its media type and its bytes.
+    /// A group's picture.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub fn picture(&self, id: &ConversationId) -> Result<Option<(String, &'static str, Vec<u8>)>, EngineError> {
+    pub fn picture(&self, id: &ConversationId) -> Result<Option<GroupPicture>, EngineError> {
         let row: Option<(Option<String>, Option<Vec<u8>>)> = self
             .db
             .prepare_cached("SELECT picture_name, picture FROM conversations WHERE id = ?")?
@@ -145,7 +145,7 @@ impl Engine {
         let Some((Some(name), Some(bytes))) = row else { return Ok(None) };
         let picture = Picture::new(bytes).map_err(|_| EngineError::Damaged { what: "picture" })?;
         let media_type = picture.check().map_err(|_| EngineError::Damaged { what: "picture" })?.media_type();
-        Ok(Some((name, media_type, picture.bytes().to_vec())))
+        Ok(Some(GroupPicture { name, media_type, bytes: picture.bytes().to_vec() }))
     }
 
     /// All contacts, by address.

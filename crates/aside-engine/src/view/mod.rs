@@ -152,6 +152,17 @@ pub struct Conversation {
     pub paused_reason: Option<String>,
 }
 
+/// A group's picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupPicture {
+    /// Another picture has another name.
+    pub name: String,
+    /// As in HTTP's Content-Type; one of three.
+    pub media_type: &'static str,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
 /// The message that another one answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReplyReference {

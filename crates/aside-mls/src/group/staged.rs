@@ -24,7 +24,7 @@ pub struct StagedCommit {
     /// Whom it removes.
     pub removed: Vec<Member>,
     /// The metadata of the next epoch, if the commit changes it.
-    pub metadata_after: Option<Metadata>,
+    pub metadata_after: Option<Box<Metadata>>,
     /// Whether it removes this device. Merging it then ends the group here.
     pub self_removed: bool,
     added_references: Vec<Hash>,
@@ -103,6 +103,7 @@ impl StagedCommit {
         role::check(&metadata, &members, &author.credential, &change)
             .map_err(|what| ProcessError::RoleForbids { author: Box::new(author.clone()), what })?;
         let Contents { added, added_references, removed, metadata_after } = contents;
+        let metadata_after = metadata_after.map(Box::new);
         let self_removed = staged.self_removed();
         Ok(Self { committer: author, added, removed, metadata_after, self_removed, added_references, mls: staged })
     }
