@@ -12,6 +12,7 @@ use crate::error::{CommandError, EngineError};
 use crate::group;
 use crate::inbox::welcome;
 use crate::input::{Answer, Change, Command, Presence, Verification};
+use crate::recovery::confirm;
 use crate::settings::Settings;
 use crate::timeline;
 use aside_protocol::address::AccountAddress;
@@ -68,6 +69,7 @@ impl Heart {
             Command::RemoveConversation { conversation } => self.remove_conversation(context, conversation),
             Command::SetVerified { conversation, verified } => set_verified(context, conversation, verified),
             Command::PutSettings(settings) => put_settings(context, &settings),
+            Command::ConfirmPhrase { phrase } => confirm::confirm(self, context, &phrase),
             Command::RotateKeys { conversation } => {
                 let channel = known(context, conversation)?.channel;
                 if let Some(id) = channel {

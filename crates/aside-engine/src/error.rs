@@ -106,6 +106,12 @@ pub enum CommandError {
     /// The message has not failed.
     #[error("this message has not failed; it is on its way")]
     NotFailed,
+    /// The words were typed back before, and are not on this device any more.
+    #[error("the words were confirmed and erased from this device: only your own paper has them")]
+    PhraseConfirmed,
+    /// The typed words.
+    #[error(transparent)]
+    Phrase(#[from] crate::recovery::PhraseError),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -197,6 +197,11 @@ pub enum Command {
     },
     /// Changes settings. [`Answer::Done`].
     PutSettings(crate::settings::Settings),
+    /// The person has written the recovery phrase down and typed it back: it is erased here. [`Answer::Done`].
+    ConfirmPhrase {
+        /// As typed.
+        phrase: crate::recovery::TypedPhrase,
+    },
     /// Commits fresh key material of this device's leaf. [`Answer::Done`].
     RotateKeys {
         /// Which.

@@ -20,6 +20,7 @@ pub mod input;
 mod job;
 mod network;
 mod pump;
+pub mod recovery;
 mod safety;
 mod schema;
 mod server;
@@ -120,6 +121,7 @@ pub(crate) struct Heart {
     receipts_due: BTreeMap<ChannelId, i64>,
     /// Only with a planted defect: cursors that are written one transaction too late.
     late_cursors: BTreeMap<ChannelId, (Position, Position)>,
+    recovery: recovery::Memory,
 }
 
 /// The engine of one profile.
@@ -145,8 +147,12 @@ impl Engine {
             stirred: Default::default(),
             receipts_due: BTreeMap::new(),
             late_cursors: BTreeMap::new(),
+            // An earlier run may have ended between overwriting a secret and emptying the log of it.
+            recovery: recovery::Memory { erase: true },
         };
-        Ok(Self { db: connection, heart })
+        let mut engine = Self { db: connection, heart };
+        engine.erase()?;
+        Ok(engine)
     }
 
     /// Gives the database back; everything in memory is lost, as in a crash.
@@ -180,12 +186,14 @@ impl Engine {
         randomness: &mut dyn CryptoRng,
         command: Command,
     ) -> Result<(Answer, Vec<Output>), CommandError> {
-        self.in_transaction(now, randomness, |heart, context| {
+        let done = self.in_transaction(now, randomness, |heart, context| {
             heart.command(context, command).map_err(|error| match error {
                 CommandError::Engine(_) => Failed::Lost(error),
                 _ => Failed::Declined(error),
             })
-        })
+        })?;
+        self.erase()?;
+        Ok(done)
     }
 
     /// The connections that shall be open.

@@ -14,7 +14,8 @@ CREATE TABLE servers (
 CREATE TABLE account (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     server INTEGER NOT NULL, name TEXT NOT NULL, invite BLOB NOT NULL,
-    phrase_entropy BLOB, account_seed BLOB NOT NULL, device_seed BLOB NOT NULL,
+    -- phrase_entropy: until the person has confirmed the words. backup_key: from the phrase, kept.
+    phrase_entropy BLOB, backup_key BLOB NOT NULL, account_seed BLOB NOT NULL, device_seed BLOB NOT NULL,
     root_key BLOB NOT NULL, key_sets BLOB NOT NULL, record BLOB NOT NULL, inbox_private BLOB NOT NULL,
     registered INTEGER NOT NULL, refusal BLOB, inbox_seq INTEGER NOT NULL, last_resort_day INTEGER
 ) STRICT;
@@ -116,6 +117,8 @@ PRAGMA user_version = 1;
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), EngineError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What is deleted is overwritten: the phrase above all.
+    connection.pragma_update(None, "secure_delete", true)?;
     aside_mls::migrate(connection)?;
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match found {

@@ -86,6 +86,8 @@ impl From<CommandError> for ApiError {
             CommandError::NotOwn => (StatusCode::FORBIDDEN, "not_own"),
             CommandError::NotAnEmoji => (StatusCode::UNPROCESSABLE_ENTITY, "not_an_emoji"),
             CommandError::NotFailed => (StatusCode::CONFLICT, "not_failed"),
+            CommandError::PhraseConfirmed => (StatusCode::CONFLICT, "already_confirmed"),
+            CommandError::Phrase(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_phrase"),
             CommandError::Engine(_) => (StatusCode::INTERNAL_SERVER_ERROR, "engine_failed"),
         };
         Self::new(status, code, sentence(&error.to_string()))

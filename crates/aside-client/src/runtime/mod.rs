@@ -142,5 +142,6 @@ fn needs_network(command: &Command) -> bool {
             | Command::Typing { .. }
             | Command::SetVerified { .. }
             | Command::PutSettings(_)
+            | Command::ConfirmPhrase { .. }
     )
 }
