@@ -10,11 +10,12 @@ use crate::context::{Context, to_store};
 use crate::conversation::{self, ConversationId, GROUP_MEMBERS_MAX, State};
 use crate::error::{CommandError, EngineError};
 use crate::group;
-use crate::inbox::welcome;
 use crate::input::{Answer, Change, Command, Presence, Verification};
 use crate::recovery::confirm;
+use crate::safety::{self, Scanned};
 use crate::settings::Settings;
 use crate::timeline;
+use crate::view::NoticeAction;
 use aside_protocol::address::AccountAddress;
 use rusqlite::{OptionalExtension, params};
 
@@ -38,12 +39,24 @@ impl Heart {
                 Ok(Answer::Done)
             }
             Command::ForgetJoin => self.forget_join(context),
-            Command::MakeContactLink => {
-                let (link, expires_day) = contact::link(self, context)?;
-                let expires_unix_ms = i64::from(expires_day).saturating_mul(86_400_000);
-                Ok(Answer::ContactLink { link, expires_unix_ms })
+            Command::MakeContactLink
+            | Command::MakeFreshContactLink
+            | Command::WithdrawContactLink { .. }
+            | Command::AddContact { .. }
+            | Command::AddContactWithOtherKeys { .. }
+            | Command::RenameContact { .. }
+            | Command::SetBlocked { .. }
+            | Command::RemoveContact { .. }
+            | Command::Decline { .. } => contact::command::run(self, context, command),
+            Command::ActOnNotice { conversation, action } => {
+                known(context, conversation)?;
+                match action {
+                    NoticeAction::AcceptKeys => contact::notice::accept_keys(self, context, conversation)?,
+                    // Looking at the safety number changes nothing by itself.
+                    NoticeAction::Compare => {}
+                }
+                Ok(Answer::Conversation(conversation))
             }
-            Command::AddContact { link } => contact::add(self, context, &link).map(Answer::Conversation),
             Command::CreateGroup { title, members } => self.create_group(context, &title, &members),
             Command::ChangeGroup { conversation, change } => self.change_group(context, conversation, change),
             Command::SendText { conversation, text, reply_to } => {
@@ -68,6 +81,7 @@ impl Heart {
             Command::Accept { conversation } => self.accept(context, conversation),
             Command::RemoveConversation { conversation } => self.remove_conversation(context, conversation),
             Command::SetVerified { conversation, verified } => set_verified(context, conversation, verified),
+            Command::ScanSafety { conversation, code } => self.scan_safety(context, conversation, &code),
             Command::PutSettings(settings) => put_settings(context, &settings),
             Command::ConfirmPhrase { phrase } => confirm::confirm(self, context, &phrase),
             Command::RotateKeys { conversation } => {
@@ -124,7 +138,7 @@ impl Heart {
         let author = self.author()?;
         let conversation = known(context, id)?;
         check_text(text)?;
-        may_send(&conversation)?;
+        may_send(context, &conversation)?;
         let content = Content::Text { text: text.to_owned(), reply_to };
         let mut message = MessageId([0; 32]);
         outbox::queue(context, id, &content, |bytes| {
@@ -162,7 +176,7 @@ impl Heart {
         let author = self.author()?;
         let (_, conversation) = self.own(context, &message)?;
         check_text(&text)?;
-        may_send(&conversation)?;
+        may_send(context, &conversation)?;
         timeline::edit(context, &author, &message, &text)?;
         outbox::queue(context, conversation.id, &Content::Edit { target: message, text }, |_| None)?;
         self.stir(&conversation);
@@ -190,7 +204,7 @@ impl Heart {
         let author = self.author()?;
         let owned = timeline::find(context.db, &message)?.ok_or(CommandError::UnknownMessage)?;
         let conversation = known(context, owned.conversation)?;
-        may_send(&conversation)?;
+        may_send(context, &conversation)?;
         if emoji.is_empty()
             || emoji.len() > EMOJI_BYTES_MAX
             || emoji.chars().any(|c| c.is_alphanumeric() && c.is_ascii_alphabetic())
@@ -227,7 +241,7 @@ impl Heart {
         if owned.failure.is_none() {
             return Err(CommandError::NotFailed);
         }
-        may_send(&conversation)?;
+        may_send(context, &conversation)?;
         let content = Content::Text { text: owned.text, reply_to: owned.reply_to };
         outbox::queue(context, conversation.id, &content, |_| Some(message))?;
         timeline::requeue(context, conversation.id, message)?;
@@ -239,6 +253,7 @@ impl Heart {
         let conversation = known(context, id)?;
         let tells = crate::view::settings(context.db)?.typing_indicators;
         if let Some(channel) = conversation.channel.filter(|_| tells && conversation.state == State::Active)
+            && contact::why_not_to_send(context.db, &conversation)?.is_none()
             && let Some(row) = channel::find(context.db, &channel)?
         {
             ephemeral::send_typing(self, context, &row)?;
@@ -247,26 +262,17 @@ impl Heart {
     }
 
     fn accept(&mut self, context: &mut Context<'_>, id: ConversationId) -> Result<Answer, CommandError> {
-        let conversation = known(context, id)?;
-        if let Some(kept) = &conversation.request {
-            welcome::accept(self, context, kept)?;
-        }
+        contact::requests::accept(self, context, id)?;
         Ok(Answer::Conversation(id))
     }
 
     fn remove_conversation(&mut self, context: &mut Context<'_>, id: ConversationId) -> Result<Answer, CommandError> {
         let conversation = known(context, id)?;
         context.changed(Change::ConversationRemoved(id));
-        if conversation.channel.is_some() && conversation.state != State::Request {
+        if conversation.channel.is_some() {
             return empty(context, id);
         }
-        let mut statement = context.db.prepare_cached("SELECT id FROM channels WHERE conversation = ?")?;
-        let channels = statement
-            .query_map(params![id], |row| Ok(aside_protocol::id::ChannelId(row.get(0)?)))?
-            .collect::<Result<Vec<_>, _>>()?;
-        for channel in channels {
-            channel::end::forget(self, context, channel)?;
-        }
+        channel::forget_all(self, context, id)?;
         context.db.execute(
             "DELETE FROM reactions WHERE message IN (SELECT id FROM messages WHERE conversation = ?)",
             params![id],
@@ -276,6 +282,27 @@ impl Heart {
         }
         context.db.execute("DELETE FROM conversations WHERE id = ?", params![id])?;
         Ok(Answer::Done)
+    }
+}
+
+impl Heart {
+    fn scan_safety(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ConversationId,
+        code: &str,
+    ) -> Result<Answer, CommandError> {
+        let peer = known(context, id)?.peer.ok_or(CommandError::UnknownConversation)?;
+        let identity = self.identity.as_ref().ok_or(CommandError::NotJoined)?;
+        let root_key = contact::find(context.db, &peer)?.and_then(|contact| contact.root_key);
+        let root_key = root_key.ok_or(CommandError::UnknownConversation)?;
+        let verified = match safety::scan(code, (&identity.address, &identity.root_key), (&peer, &root_key)) {
+            Scanned::Matches => Verification::Verified,
+            Scanned::Differs => Verification::Unverified,
+            Scanned::NoCode => return Err(CommandError::NotASafetyCode),
+        };
+        set_verified(context, id, verified)?;
+        Ok(Answer::Compared(verified))
     }
 }
 
@@ -291,9 +318,12 @@ fn check_text(text: &str) -> Result<(), CommandError> {
     }
 }
 
-fn may_send(conversation: &conversation::Conversation) -> Result<(), CommandError> {
+fn may_send(context: &Context<'_>, conversation: &conversation::Conversation) -> Result<(), CommandError> {
     let why = match conversation.state {
-        State::Active | State::Pending => return Ok(()),
+        State::Active | State::Pending => match contact::why_not_to_send(context.db, conversation)? {
+            Some(why) => why,
+            None => return Ok(()),
+        },
         State::Request => "accept the conversation first".to_owned(),
         State::Left | State::Leaving => "you left the group".to_owned(),
         State::Removed | State::Paused => {

@@ -18,10 +18,42 @@ pub enum CommandError {
     #[error("this is your own link: give it to somebody else")]
     OwnLink,
     /// The link's person is known with another root key.
-    #[error("{address} is known with other keys than this link says: ask them, by another way, which link is theirs")]
+    #[error(
+        "this link shows other keys of {address} than those that {voucher}: somebody may be pretending to be them. Ask \
+         them, by another way, whether they made a new account; if so, add the link again with new keys accepted"
+    )]
     OtherKeys {
         /// Who.
         address: String,
+        /// Whence the known ones are.
+        voucher: &'static str,
+    },
+    /// As many links as there can be.
+    #[error("there are {max} links that work already: withdraw one first")]
+    TooManyLinks {
+        /// The limit.
+        max: u32,
+    },
+    /// No such link of one's own.
+    #[error("there is no such link; it was withdrawn or has ended")]
+    UnknownLink,
+    /// Blocking oneself.
+    #[error("nobody can block themselves")]
+    OneselfBlocked,
+    /// What was scanned is something else.
+    #[error("this is not the code beside a safety number: scan the one that they see in their conversation with you")]
+    NotASafetyCode,
+    /// The conversation is no request.
+    #[error("this conversation is no request: leave or remove it instead")]
+    NotARequest,
+    /// The conversation asks for no decision.
+    #[error("there is nothing to decide here")]
+    NothingToAccept,
+    /// A name for a contact is too long.
+    #[error("a name has at most {chars_max} characters")]
+    Name {
+        /// The limit.
+        chars_max: usize,
     },
     /// No such conversation.
     #[error("there is no such conversation")]

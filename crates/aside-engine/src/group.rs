@@ -171,7 +171,7 @@ pub(crate) fn reachable(
     let mut reachable = Vec::new();
     for member in others {
         match contact::find(context.db, member)? {
-            Some(contact::Contact { server: Some(server), state, .. }) if state != contact::State::Stranger => {
+            Some(contact::Contact { server: Some(server), state, .. }) if state.is_accepted() => {
                 reachable.push((member.clone(), server));
             }
             _ => return Err(CommandError::UnknownContact { address: member.to_string() }),

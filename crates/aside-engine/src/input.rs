@@ -1,7 +1,9 @@
 //! What goes into the engine and what comes out: closed enums, so that the shell is one loop.
 
+use crate::contact::{LinkId, OwnLink};
 use crate::content::MessageId;
 use crate::conversation::ConversationId;
+use crate::view::NoticeAction;
 use aside_protocol::address::{AccountAddress, AccountName};
 use aside_protocol::id::Binding;
 use aside_protocol::link::{ContactLink, InviteLink, ServerPin};
@@ -98,10 +100,41 @@ pub enum Command {
     ForgetJoin,
     /// A link that lets others write to this person: the newest that is unused, or a new one. [`Answer::ContactLink`].
     MakeContactLink,
+    /// Another such link, whatever there is already. [`Answer::ContactLink`].
+    MakeFreshContactLink,
+    /// Ends a link of one's own before its time. [`Answer::Done`].
+    WithdrawContactLink {
+        /// Which.
+        link: LinkId,
+    },
     /// Adds somebody and begins the conversation. [`Answer::Conversation`].
     AddContact {
         /// As it was given.
         link: ContactLink,
+    },
+    /// Likewise, and accepts that the link shows other keys than those they were known by. [`Answer::Conversation`].
+    AddContactWithOtherKeys {
+        /// As it was given.
+        link: ContactLink,
+    },
+    /// Calls a contact by another name on this device. [`Answer::Done`].
+    RenameContact {
+        /// Whom.
+        address: AccountAddress,
+        /// Empty: as their address says.
+        name: String,
+    },
+    /// Blocks somebody, contact or not, or takes that back. [`Answer::Done`].
+    SetBlocked {
+        /// Whom.
+        address: AccountAddress,
+        /// Whether they shall be blocked.
+        blocked: Presence,
+    },
+    /// Removes a contact and puts the conversation with them away. [`Answer::Done`].
+    RemoveContact {
+        /// Whom.
+        address: AccountAddress,
     },
     /// Founds a group with contacts. [`Answer::Conversation`].
     CreateGroup {
@@ -183,6 +216,18 @@ pub enum Command {
         /// Which.
         conversation: ConversationId,
     },
+    /// Declines a stranger's conversation; they are not told. [`Answer::Asker`].
+    Decline {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Does what a conversation's notice offers. [`Answer::Conversation`].
+    ActOnNotice {
+        /// Which.
+        conversation: ConversationId,
+        /// One of the notice's actions.
+        action: NoticeAction,
+    },
     /// Removes a conversation from this device. [`Answer::Done`].
     RemoveConversation {
         /// Which.
@@ -194,6 +239,13 @@ pub enum Command {
         conversation: ConversationId,
         /// What the person says.
         verified: Verification,
+    },
+    /// Compares what the other person shows to be scanned. [`Answer::Compared`].
+    ScanSafety {
+        /// Which direct conversation.
+        conversation: ConversationId,
+        /// The scanned text.
+        code: String,
     },
     /// Changes settings. [`Answer::Done`].
     PutSettings(crate::settings::Settings),
@@ -251,11 +303,19 @@ pub enum Answer {
     Done,
     /// The link. It works once [`crate::Engine::link_is_registered`] says so.
     ContactLink {
+        /// Names it.
+        id: LinkId,
         /// To hand to people.
         link: ContactLink,
         /// When it ends.
         expires_unix_ms: i64,
+        /// How many conversations were begun with it.
+        used: u32,
     },
+    /// What a scan says; it is remembered.
+    Compared(Verification),
+    /// Who had asked to talk.
+    Asker(AccountAddress),
     /// The conversation.
     Conversation(ConversationId),
     /// The message.
@@ -312,4 +372,10 @@ pub enum Change {
         /// Until when to show it.
         until_unix_ms: i64,
     },
+}
+
+impl From<OwnLink> for Answer {
+    fn from(OwnLink { id, link, expires_unix_ms, used }: OwnLink) -> Self {
+        Answer::ContactLink { id, link, expires_unix_ms, used }
+    }
 }

@@ -38,6 +38,9 @@ pub(crate) enum Job {
     /// Put an envelope into an inbox.
     #[n(3)]
     Deliver(#[n(0)] Delivery),
+    /// Let the home server forget a delivery token.
+    #[n(4)]
+    RevokeDeliveryToken(#[n(0)] Hash),
 }
 
 /// A channel that is not on its server yet, with everything that its Welcomes need.
@@ -54,7 +57,7 @@ pub(crate) struct NewChannel {
 impl Job {
     fn kind(&self) -> ConnectionKind {
         match self {
-            Job::PutDeliveryToken(..) => ConnectionKind::Account,
+            Job::PutDeliveryToken(..) | Job::RevokeDeliveryToken(..) => ConnectionKind::Account,
             Job::FetchKeyPackages(..) | Job::CreateChannel(..) | Job::Deliver(..) => ConnectionKind::Anonymous,
         }
     }

@@ -8,7 +8,7 @@
 mod account;
 mod channel;
 mod command;
-mod contact;
+pub mod contact;
 pub mod content;
 mod context;
 pub mod conversation;

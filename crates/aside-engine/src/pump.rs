@@ -159,6 +159,10 @@ fn send_job(
             let request = account_frame::Request::PutDeliveryToken { token, expires_day };
             state.ask_account(context, link, request, Flight::Job(id));
         }
+        Job::RevokeDeliveryToken(token) => {
+            let request = account_frame::Request::RevokeDeliveryToken { token };
+            state.ask_account(context, link, request, Flight::Job(id));
+        }
         Job::FetchKeyPackages(_, member) => {
             // The contact may be gone, or have got another token since.
             let Some(contact) = crate::contact::find(context.db, &member)? else {

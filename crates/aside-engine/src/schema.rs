@@ -21,15 +21,29 @@ CREATE TABLE account (
 ) STRICT;
 CREATE TABLE channel_tokens (token BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE contact_links (
-    secret BLOB PRIMARY KEY, token_hash BLOB NOT NULL UNIQUE, expires_day INTEGER NOT NULL,
+    secret BLOB PRIMARY KEY, token_hash BLOB NOT NULL UNIQUE, made_ms INTEGER NOT NULL, expires_day INTEGER NOT NULL,
     registered INTEGER NOT NULL, used INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
--- token, introduction: what lets us write to them. own_token: what lets them write to us.
+-- token, introduction: what lets us write to them. by_name: only their server says that the root key is theirs.
+-- other: what somebody with another root key showed under their address, until the person decides.
 CREATE TABLE contacts (
-    address TEXT PRIMARY KEY, server INTEGER, root_key BLOB NOT NULL, key_sets BLOB NOT NULL,
-    token BLOB NOT NULL, introduction BLOB, introduction_token BLOB, own_token BLOB,
-    conversation BLOB NOT NULL, state INTEGER NOT NULL, failure TEXT, verified INTEGER NOT NULL
+    address TEXT PRIMARY KEY, server INTEGER, root_key BLOB, by_name INTEGER NOT NULL,
+    token BLOB NOT NULL, introduction BLOB, introduction_token BLOB,
+    conversation BLOB NOT NULL, state INTEGER NOT NULL, failure TEXT, verified INTEGER NOT NULL, name TEXT, other BLOB
 ) STRICT;
+-- The longest chain that was believed of everybody who was met, contact or not. Two root keys under one address are
+-- two people. attention: somebody has to look before anything is sent.
+CREATE TABLE people (
+    address TEXT NOT NULL, root_key BLOB NOT NULL, key_sets BLOB NOT NULL, attention INTEGER NOT NULL,
+    PRIMARY KEY (address, root_key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX people_to_look_at ON people (attention) WHERE attention = 1;
+CREATE TABLE people_devices (
+    address TEXT NOT NULL, root_key BLOB NOT NULL, device BLOB NOT NULL, PRIMARY KEY (address, root_key, device)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE blocked (address TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- What lets others write to us: whose is a person's address or a group's id.
+CREATE TABLE own_tokens (whose TEXT PRIMARY KEY, token BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE conversations (
     id BLOB PRIMARY KEY, kind INTEGER NOT NULL, title TEXT NOT NULL, peer TEXT UNIQUE,
     channel BLOB, state INTEGER NOT NULL, paused TEXT, request BLOB, updated_ms INTEGER NOT NULL,

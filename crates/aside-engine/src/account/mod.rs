@@ -103,6 +103,17 @@ pub(crate) fn load(db: &Connection) -> Result<Option<Identity>, EngineError> {
     }))
 }
 
+/// The account's address alone, if a join was begun.
+pub(crate) fn address(db: &Connection) -> Result<Option<AccountAddress>, EngineError> {
+    let row: Option<(i64, String)> = db
+        .prepare_cached("SELECT server, name FROM account")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((server, name)) = row else { return Ok(None) };
+    let name = name.parse().map_err(|_| EngineError::Damaged { what: "account name" })?;
+    Ok(Some(AccountAddress { name, server: crate::server::pin(db, ServerId(server))?.address }))
+}
+
 /// Notes that the server has made the account.
 pub(crate) fn set_registered(context: &Context<'_>) -> Result<(), EngineError> {
     context.db.execute("UPDATE account SET registered = 1, refusal = NULL", [])?;

@@ -19,10 +19,29 @@ pub(crate) use row::{
 
 use crate::Heart;
 use crate::context::Context;
+use crate::conversation::ConversationId;
 use crate::error::EngineError;
 use aside_mls::{Group, GroupId};
 use aside_protocol::id::ChannelId;
+use rusqlite::params;
 use std::collections::btree_map::Entry;
+
+/// Forgets every channel of a conversation with its group: this device reads and writes them no longer.
+pub(crate) fn forget_all(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    conversation: ConversationId,
+) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT id FROM channels WHERE conversation = ?")?;
+    let rows = statement.query_map(params![conversation], |row| Ok(ChannelId(row.get(0)?)))?;
+    let channels = rows.collect::<Result<Vec<_>, _>>()?;
+    drop(statement);
+    for channel in channels {
+        outbox::epoch_ended(context, channel)?;
+        end::forget(heart, context, channel)?;
+    }
+    Ok(())
+}
 
 /// The group of a channel, loaded on first use. It is taken out of the map while it works, so that an error leaves no
 /// group in memory that is ahead of the disk.

@@ -4,6 +4,7 @@ use super::receive::Outcome;
 use super::subscribe::{link_to, prove};
 use super::{Channel, commit, end, take_group};
 use crate::Heart;
+use crate::contact;
 use crate::content::wrapper::Wrapper;
 use crate::content::{Content, MessageId};
 use crate::context::{Context, sql, unsql};
@@ -199,6 +200,10 @@ fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channe
     let Some(conversation) = conversation::find(context.db, &channel.conversation)? else { return Ok(()) };
     let is_open = matches!(conversation.state, conversation::State::Active | conversation::State::Leaving);
     if conversation.channel != Some(channel.id) || !is_open || commit::is_wanted(context, channel)? {
+        return Ok(());
+    }
+    // What is queued waits until the person has looked at whose keys changed.
+    if !contact::keys::to_look_at(context.db, &conversation.id)?.is_empty() {
         return Ok(());
     }
     let mut statement = context.db.prepare_cached(

@@ -35,17 +35,6 @@ pub(super) struct Fetched {
     key_packages: Vec<DeviceKeyPackage>,
 }
 
-/// Begins a direct conversation with a contact whose row exists.
-pub(crate) fn begin_direct(
-    context: &mut Context<'_>,
-    id: ConversationId,
-    peer: &AccountAddress,
-    server: ServerId,
-) -> Result<(), EngineError> {
-    insert(context, id, peer.name.as_str(), Some(peer), State::Pending)?;
-    wait_for(context, id, peer, server)
-}
-
 /// Begins a group with contacts.
 pub(crate) fn begin_group(
     context: &mut Context<'_>,
@@ -122,13 +111,17 @@ fn standing_group(
 /// Checks that the directory's answer is of the person whom the contact row names, and returns the usable KeyPackages.
 fn check(
     heart: &Heart,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     member: &AccountAddress,
     fetched: &Fetched,
 ) -> Result<Result<Vec<CheckedKeyPackage>, String>, EngineError> {
     let Some(contact) = contact::find(context.db, member)? else { return Ok(Err("they are no contact".into())) };
-    if fetched.account.root_key != contact.root_key {
+    let Some(root_key) = contact.root_key else { return Ok(Err("their server has not named their keys yet".into())) };
+    if fetched.account.root_key != root_key {
         return Ok(Err("the server names other keys for them than their link does; ask them for a new link".into()));
+    }
+    if !contact::keys::saw_account(context, member, &fetched.account)?.is_believed() {
+        return Ok(Err("the server gave an account of theirs that does not go with what is known of it".into()));
     }
     let mls = heart.mls.on(context.db);
     let mut checked = Vec::new();
@@ -141,7 +134,7 @@ fn check(
         };
         let credential = package.credential();
         let is_theirs = credential.address == *member && credential.certificate.device == *device;
-        let known = credential.verify_known(&contact.root_key, &contact.key_sets);
+        let known = credential.verify_known(&root_key, &fetched.account.key_sets);
         match (is_theirs, known) {
             (true, Ok(())) => checked.push(package),
             (false, _) => return Ok(Err("the server gave another account's keys for them".into())),
@@ -240,9 +233,7 @@ fn found(
     for newcomer in &newcomers {
         channel::add_recipient(context, channel, &newcomer.recipient)?;
     }
-    for (address, fetched) in members {
-        contact::continue_chain(context, address, &fetched.account.key_sets)?;
-    }
+
     for (newcomer, _) in later {
         set_adding(context, conversation.id, &newcomer.recipient.address)?;
         intent::want(context, channel, &Intent::Add(newcomer))?;
@@ -256,7 +247,7 @@ fn found(
 /// Somebody's devices, each with its KeyPackage and the way to its inbox.
 pub(super) fn newcomers_of(
     heart: &Heart,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     address: &AccountAddress,
     fetched: &Fetched,
 ) -> Result<Vec<(Newcomer, CheckedKeyPackage)>, EngineError> {

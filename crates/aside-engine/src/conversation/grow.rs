@@ -5,7 +5,6 @@ use super::found::{Fetched, newcomers_of};
 use super::{ConversationId, row, set_adding, set_not_added};
 use crate::Heart;
 use crate::channel::intent::{self, Intent};
-use crate::contact;
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::input::ServerId;
@@ -46,7 +45,7 @@ pub(super) fn fetched(
     for (newcomer, _) in newcomers_of(heart, context, member, fetched)? {
         intent::want(context, channel, &Intent::Add(newcomer))?;
     }
-    contact::continue_chain(context, member, &fetched.account.key_sets)
+    Ok(())
 }
 
 /// Somebody cannot be added to a group that stands.

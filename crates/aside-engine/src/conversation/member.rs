@@ -106,20 +106,23 @@ pub(crate) struct MemberRow {
     pub standing: Standing,
     /// How many of their devices are members.
     pub devices: u32,
+    /// Whether this person compared the safety number with them.
+    pub verified: bool,
 }
 
 /// Everybody, by address.
 pub(crate) fn members(db: &Connection, id: ConversationId) -> Result<Vec<MemberRow>, EngineError> {
     let mut statement = db.prepare_cached(
-        "SELECT address, admin, standing, devices FROM members WHERE conversation = ? ORDER BY address",
+        "SELECT m.address, m.admin, m.standing, m.devices, COALESCE(c.verified, 0) FROM members m
+         LEFT JOIN contacts c ON c.address = m.address WHERE m.conversation = ? ORDER BY m.address",
     )?;
     let rows = statement.query_map(params![id], |row| {
-        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get(3)?))
+        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?))
     })?;
     rows.map(|row| {
-        let (address, is_admin, standing, devices) = row?;
+        let (address, is_admin, standing, devices, verified) = row?;
         let address = address.parse().map_err(|_| EngineError::Damaged { what: "member's address" })?;
-        Ok(MemberRow { address, is_admin, standing: Standing::of(standing)?, devices })
+        Ok(MemberRow { address, is_admin, standing: Standing::of(standing)?, devices, verified })
     })
     .collect()
 }

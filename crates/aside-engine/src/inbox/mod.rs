@@ -6,6 +6,7 @@ pub(crate) mod welcome;
 
 use crate::Heart;
 use crate::account;
+use crate::contact::{self, keys::Seen};
 use crate::context::Context;
 use crate::error::EngineError;
 use aside_protocol::inbox::InboxEntry;
@@ -19,6 +20,14 @@ pub(crate) fn take(heart: &mut Heart, context: &mut Context<'_>, entry: &InboxEn
     }
     account::set_inbox_seq(context.db, entry.seq)?;
     let Some((sender, letter)) = envelope::open(heart, context, &entry.envelope)? else { return Ok(()) };
+    if contact::block::is_blocked(context.db, &sender.address)? {
+        return Ok(());
+    }
+    match contact::keys::saw(context, &sender)? {
+        Seen::OtherRoot => return welcome::keep_of_other_root(context, &sender, letter),
+        seen if !seen.is_believed() => return Ok(()),
+        _ => {}
+    }
     match letter {
         Letter::Welcome(letter) => welcome::take(heart, context, &sender, *letter),
         Letter::Report(report) => report::take(heart, context, &sender, &report),

@@ -3,12 +3,12 @@
 use super::envelope::{self, Letter};
 use crate::Heart;
 use crate::channel::{self, Channel, Live, outbox};
-use crate::contact::{self, Contact};
+use crate::contact::{self, Contact, Voucher};
 use crate::content::{Arrival, Content};
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
-use crate::input::ServerId;
+use crate::input::{Change, ServerId};
 use crate::view::ConversationKind;
 use crate::{server, timeline};
 use aside_mls::{ForNewcomers, Group, JoinError, MlsError, SUITE};
@@ -123,7 +123,7 @@ pub(crate) fn release(
         let letter = WelcomeLetter {
             channel_server: server::pin(context.db, row.server)?,
             adder_server: identity.pin.clone(),
-            adder_token: contact::own_token_for(heart, context, &recipient.address)?,
+            adder_token: contact::own_token::of_person(heart, context, &recipient.address)?,
             adder_record: identity.record.clone(),
             introduction: contact::find(context.db, &recipient.address)?.and_then(|contact| contact.introduction),
             conversation: (conversation.kind == ConversationKind::Group).then_some(conversation.id),
@@ -152,25 +152,19 @@ pub(crate) fn take(
         .prepare_cached("INSERT OR IGNORE INTO welcomes (hash, day) VALUES (?, ?)")?
         .execute(params![hash, context.now.day()])?
         == 1;
-    let is_own_inbox = letter.adder_server.address == sender.address.server
-        && letter.adder_record.verify().is_ok()
-        && letter.adder_record.certificate == sender.certificate;
-    if !is_first || !is_own_inbox || letter.suite != SUITE || channel::find(context.db, &letter.channel)?.is_some() {
+    if !is_first
+        || !is_of_own_inbox(sender, &letter)
+        || letter.suite != SUITE
+        || channel::find(context.db, &letter.channel)?.is_some()
+    {
         return Ok(());
     }
     let known = contact::find(context.db, &sender.address)?;
-    if let Some(contact) = &known
-        && sender.verify_known(&contact.root_key, &contact.key_sets).is_err()
-    {
-        // Somebody with the same address and other keys: nothing of it is followed, and the person is told.
-        let words = format!("Somebody with other keys wrote as {}. Nothing of it was taken.", sender.address);
-        return timeline::note(context, contact.conversation, &sender.address, &words);
-    }
     let is_introduced = match &letter.introduction {
-        Some((proof, link)) => contact::is_introduced(context, &sender.root_key, (proof, link))?,
+        Some((proof, link)) => contact::links::is_introduced(context, &sender.root_key, (proof, link))?,
         None => false,
     };
-    let is_trusted = is_introduced || known.as_ref().is_some_and(|contact| contact.state != contact::State::Stranger);
+    let is_trusted = is_introduced || known.as_ref().is_some_and(|contact| contact.state.is_accepted());
     let id = match letter.conversation {
         None => known.as_ref().map(|contact| contact.conversation),
         Some(id) => Some(id),
@@ -190,6 +184,33 @@ pub(crate) fn take(
     }
 }
 
+/// Whether the inbox that the letter names is its author's.
+fn is_of_own_inbox(sender: &MemberCredential, letter: &WelcomeLetter) -> bool {
+    letter.adder_server.address == sender.address.server
+        && letter.adder_record.verify().is_ok()
+        && letter.adder_record.certificate == sender.certificate
+}
+
+/// Somebody with other keys than the contact of that name: a Welcome is kept, for the case that the person accepts them.
+pub(super) fn keep_of_other_root(
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: Letter,
+) -> Result<(), EngineError> {
+    match letter {
+        Letter::Welcome(letter) if letter.conversation.is_none() && is_of_own_inbox(sender, &letter) => {
+            contact::keys::keep_welcome(context, &sender.address, to_store(&(sender, letter)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Who sent a Welcome that waits as a request.
+pub(crate) fn request_is_from(kept: &[u8]) -> Result<AccountAddress, EngineError> {
+    let (sender, _): (MemberCredential, WelcomeLetter) = stored(kept, "request")?;
+    Ok(sender.address)
+}
+
 /// Writes down who began a direct conversation, and how to reach them.
 fn meet(
     context: &mut Context<'_>,
@@ -203,17 +224,20 @@ fn meet(
         true => Some(server::remember(context, &letter.adder_server)?),
         false => server::find_pin(context.db, &letter.adder_server)?,
     };
+    // A stranger's keys are vouched for by nobody but the servers on the way.
+    let voucher = if is_trusted { Voucher::Link } else { Voucher::Server };
     let contact = Contact {
         address: sender.address.clone(),
         server,
-        root_key: sender.root_key,
-        key_sets: sender.key_sets.clone(),
+        root_key: Some(sender.root_key),
+        voucher: known.as_ref().map_or(voucher, |contact| contact.voucher),
         token: letter.adder_token,
         introduction: None,
         conversation: id,
         state: if is_trusted { contact::State::Active } else { contact::State::Stranger },
         failure: None,
-        verified: known.is_some_and(|contact| contact.verified),
+        verified: false,
+        name: None,
     };
     contact::put(context, &contact)
 }
@@ -227,18 +251,21 @@ fn request(
 ) -> Result<(), EngineError> {
     let peer = letter.conversation.is_none().then_some(&sender.address);
     if conversation::find(context.db, &id)?.is_none() {
+        contact::requests::make_room(context)?;
         let title = if peer.is_some() { sender.address.name.as_str() } else { "A group" };
         conversation::insert(context, id, title, peer, State::Request)?;
         conversation::add_member(context, id, &sender.address, IsAdmin::Yes)?;
     }
     let kept = to_store(&(sender, letter));
     context.db.prepare_cached("UPDATE conversations SET request = ? WHERE id = ?")?.execute(params![kept, id])?;
-    Ok(())
+    context.changed(Change::State);
+    conversation::touch(context, id)
 }
 
 /// The person accepts a stranger's conversation.
 pub(crate) fn accept(heart: &mut Heart, context: &mut Context<'_>, kept: &[u8]) -> Result<(), EngineError> {
     let (sender, letter): (MemberCredential, WelcomeLetter) = stored(kept, "request")?;
+    context.changed(Change::State);
     let known = contact::find(context.db, &sender.address)?;
     let id = match (letter.conversation, &known) {
         (Some(id), _) => id,
@@ -281,7 +308,9 @@ fn follow(
     let adder_server = server::find_pin(context.db, &letter.adder_server)?;
     let roster = (&letter.adder_record, &letter.adder_token);
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
-    conversation::show_group(context, id, &group.members()?, &group.metadata()?)?;
+    let members = group.members()?;
+    contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
+    conversation::show_group(context, id, &members, &group.metadata()?)?;
     if !is_direct {
         let words = format!("{} added you to the group", sender.address.name);
         timeline::note(context, id, &sender.address, &words)?;
@@ -324,13 +353,17 @@ fn not_joined(context: &mut Context<'_>, sender: &MemberCredential, id: Conversa
 }
 
 /// The joiner's first words: how the members reach this device's inbox.
-fn announce(
+pub(crate) fn announce(
     heart: &mut Heart,
     context: &mut Context<'_>,
     id: ConversationId,
     adder: &AccountAddress,
 ) -> Result<(), EngineError> {
-    let token = contact::own_token_for(heart, context, adder)?;
+    let is_group = conversation::find(context.db, &id)?.is_some_and(|row| row.kind == ConversationKind::Group);
+    let token = match is_group {
+        true => contact::own_token::of_group(heart, context, id)?,
+        false => contact::own_token::of_person(heart, context, adder)?,
+    };
     let Some(identity) = &heart.identity else { return Ok(()) };
     let arrival = Arrival { server: identity.pin.clone(), token, record: identity.record.clone() };
     outbox::queue(context, id, &Content::Arrival(Box::new(arrival)), |_| None)

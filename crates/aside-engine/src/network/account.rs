@@ -77,7 +77,7 @@ fn answered(
         }
         (Flight::Job(id), Answer::Done) => {
             if let Some(Job::PutDeliveryToken(token, _)) = job::find(context, id)? {
-                contact::token_is_registered(context, &token)?;
+                contact::links::token_is_registered(context, &token)?;
             }
             job::done(context, id)
         }

@@ -5,7 +5,7 @@ use crate::Heart;
 use crate::channel::{self, Channel};
 use crate::content::{Arrival, Content, MessageId};
 use crate::context::{Context, sql};
-use crate::conversation::{ConversationId, next_position, touch};
+use crate::conversation::{self, ConversationId, next_position, touch};
 use crate::error::EngineError;
 use crate::group;
 use crate::input::Change;
@@ -35,6 +35,9 @@ pub(crate) fn take(
     taken: &Taken,
     content: Content,
 ) -> Result<(), EngineError> {
+    if !matches!(content, Content::Arrival(_)) && is_unheard(context, channel, &taken.author)? {
+        return Ok(());
+    }
     match content {
         Content::Text { text, reply_to } => {
             insert(context, channel.conversation, taken, &text, reply_to)?;
@@ -52,6 +55,12 @@ pub(crate) fn take(
         Content::Arrival(arrival) => arrived(heart, context, channel, taken, &arrival),
         Content::Leave => group::left(heart, context, channel, &taken.author),
     }
+}
+
+/// What a blocked person says in a direct conversation is dropped.
+fn is_unheard(context: &Context<'_>, channel: &Channel, author: &AccountAddress) -> Result<bool, EngineError> {
+    let row = conversation::find(context.db, &channel.conversation)?;
+    Ok(row.is_some_and(|row| row.peer.as_ref() == Some(author)) && contact::block::is_blocked(context.db, author)?)
 }
 
 fn insert(

@@ -10,7 +10,7 @@ pub(crate) use conversations::settings;
 use crate::content::MessageId;
 use crate::conversation::ConversationId;
 use aside_protocol::address::AccountAddress;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Somebody, as shown beside what they wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +46,8 @@ pub struct Member {
     pub state: MemberState,
     /// How many of their devices are in the group; 0 while they are being added.
     pub devices: u32,
+    /// Whether the safety number was compared with them.
+    pub verified: bool,
 }
 
 /// How far somebody is in a group or out of it.
@@ -114,6 +116,35 @@ pub enum ConversationState {
     Paused,
 }
 
+/// What a notice is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// Somebody's keys changed in a way that a person has to look at.
+    KeyChanged,
+}
+
+/// What a person can do about a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeAction {
+    /// Goes on with the keys as they are now.
+    AcceptKeys,
+    /// Shows the safety number.
+    Compare,
+}
+
+/// Something that a person has to look at before a conversation goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// In words.
+    pub text: String,
+    /// What can be done.
+    pub actions: Vec<NoticeAction>,
+}
+
 /// A conversation as the list and the header show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conversation {
@@ -150,6 +181,12 @@ pub struct Conversation {
     /// With `Paused`: why, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_reason: Option<String>,
+    /// Whether the other person of a direct conversation is blocked.
+    #[serde(skip_serializing_if = "is_false")]
+    pub blocked: bool,
+    /// What has to be looked at first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
 }
 
 /// A group's picture.
@@ -227,6 +264,9 @@ pub struct Message {
     pub reply_to: Option<ReplyReference>,
     /// What others think of it.
     pub reactions: Vec<Reaction>,
+    /// Whether its sender is blocked: it is shown collapsed, and nobody is notified of it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub from_blocked: bool,
 }
 
 /// Some rows of a timeline.
@@ -258,8 +298,9 @@ pub struct Contact {
     pub address: AccountAddress,
     /// The name to show.
     pub display_name: String,
-    /// The direct conversation.
-    pub conversation_id: ConversationId,
+    /// The direct conversation; absent where somebody is only blocked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<ConversationId>,
     /// Whether they can be written to.
     pub state: ContactState,
     /// With `Failed`: why, and what to do.
@@ -267,6 +308,13 @@ pub struct Contact {
     pub failure: Option<String>,
     /// Whether the safety number was compared.
     pub verified: bool,
+    /// Whether they are blocked.
+    pub blocked: bool,
+    /// Whether a notice about their keys waits in a conversation.
+    pub key_changed: bool,
+    /// Where only their server vouches for their keys: what that means and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unvouched: Option<String>,
 }
 
 /// What two people compare.
@@ -274,6 +322,8 @@ pub struct Contact {
 pub struct SafetyNumber {
     /// Twelve groups of five digits.
     pub digits: Vec<String>,
+    /// What the other person scans.
+    pub code: String,
     /// Whether this person has compared it.
     pub verified: bool,
 }
@@ -323,6 +373,10 @@ pub struct Heard {
     /// For [`crate::input::Command::MarkListened`].
     #[serde(skip)]
     pub position: i64,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn as_text<S: serde::Serializer>(address: &AccountAddress, serializer: S) -> Result<S::Ok, S::Error> {

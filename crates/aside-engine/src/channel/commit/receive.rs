@@ -6,6 +6,7 @@ use crate::Heart;
 use crate::channel::receive::Outcome;
 use crate::channel::row::{note_epoch, set_rotation};
 use crate::channel::{Channel, add_recipient, end, intent, outbox, remove_from_roster, take_group};
+use crate::contact;
 use crate::context::Context;
 use crate::conversation;
 use crate::error::EngineError;
@@ -76,7 +77,12 @@ pub(crate) fn received(
     let is_visible = !staged.added.is_empty() || !staged.removed.is_empty() || staged.metadata_after.is_some();
     let before = if is_visible { Some(Before::of(&group)?) } else { None };
     intent::others_added(context, &channel.id, staged.added_references())?;
+    let leaf = staged.committer.leaf;
     group.merge_staged(&heart.mls.on(context.db), staged)?;
+    // A leaf may have come back with another chain; where its author took itself out, there is none.
+    if let Ok(committer) = group.member(leaf) {
+        contact::keys::saw_members(context, channel.conversation, [&committer.credential])?;
+    }
     merged(heart, context, channel, group, (&author, before))
 }
 
@@ -200,6 +206,7 @@ fn show(
         intent::account_is_out(context, &channel.id, address)?;
     }
     let own = heart.identity.as_ref().map(|identity| &identity.address);
+    contact::keys::saw_members(context, channel.conversation, members.iter().map(|member| &member.credential))?;
     notes::write(context, channel, (author, own), &changes, (&before.metadata, &metadata))?;
     conversation::show_group(context, channel.conversation, &members, &metadata)?;
     group::take_leavers_out(heart, context, channel)

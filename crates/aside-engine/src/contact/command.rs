@@ -1,0 +1,27 @@
+//! What a person wants of contacts, each carried out by the module that it is about.
+
+use super::{OtherKeys, add, block, links, rename, requests};
+use crate::Heart;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::input::{Answer, Command};
+
+/// Carries one out; other commands are none of this module's.
+pub(crate) fn run(heart: &mut Heart, context: &mut Context<'_>, command: Command) -> Result<Answer, CommandError> {
+    match command {
+        Command::MakeContactLink => links::unused(heart, context).map(Answer::from),
+        Command::MakeFreshContactLink => links::fresh(heart, context).map(Answer::from),
+        Command::WithdrawContactLink { link } => links::withdraw(heart, context, &link).map(|()| Answer::Done),
+        Command::AddContact { link } => add(heart, context, &link, OtherKeys::Refused).map(Answer::Conversation),
+        Command::AddContactWithOtherKeys { link } => {
+            add(heart, context, &link, OtherKeys::Accepted).map(Answer::Conversation)
+        }
+        Command::RenameContact { address, name } => rename(context, &address, &name).map(|()| Answer::Done),
+        Command::SetBlocked { address, blocked } => {
+            block::set(heart, context, &address, blocked).map(|()| Answer::Done)
+        }
+        Command::RemoveContact { address } => requests::remove(heart, context, &address).map(|()| Answer::Done),
+        Command::Decline { conversation } => requests::decline(context, conversation).map(Answer::Asker),
+        _ => Ok(Answer::Done),
+    }
+}
