@@ -55,22 +55,36 @@ pub struct Conversation {
     pub unread_count: u32,
     pub state: String,
     pub paused_reason: Option<String>,
+    pub notice: Option<Notice>,
+}
+
+/// `Notice`.
+#[derive(Debug, Deserialize)]
+pub struct Notice {
+    pub text: String,
 }
 
 /// `Contact`.
 #[derive(Debug, Deserialize)]
 pub struct Contact {
     pub address: String,
-    pub conversation_id: String,
+    pub display_name: String,
+    pub conversation_id: Option<String>,
     pub state: String,
     pub failure: Option<String>,
     pub verified: bool,
+    pub blocked: bool,
+    pub key_changed: bool,
+    pub unvouched: Option<String>,
 }
 
 /// `ContactLink`.
 #[derive(Debug, Deserialize)]
 pub struct ContactLink {
+    pub id: String,
     pub link: String,
+    pub expires_at: i64,
+    pub used: u32,
 }
 
 /// `SafetyNumber`.
@@ -78,6 +92,7 @@ pub struct ContactLink {
 pub struct SafetyNumber {
     pub digits: Vec<String>,
     pub verified: bool,
+    pub matches: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -147,6 +162,11 @@ impl Api {
     /// Changes, and reads what came of it.
     pub async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CallFailure> {
         read(self.call(self.request(Method::PUT, path).json(body)).await?).await
+    }
+
+    /// Ends something.
+    pub async fn delete(&self, path: &str) -> Result<(), CallFailure> {
+        self.call(self.request(Method::DELETE, path)).await.map(drop)
     }
 
     /// Does something that has no answer.

@@ -58,6 +58,14 @@ pub enum Command {
     /// See, add and invite people
     #[command(subcommand)]
     Contacts(Contacts),
+    /// People who are no contacts and ask to talk with you
+    #[command(subcommand)]
+    Requests(Requests),
+    /// Go on in a conversation after looking at its notice: somebody's keys changed
+    AcceptKeys {
+        /// A person, or a group's title
+        name: String,
+    },
     /// List the conversations
     Chats,
     /// Send a message; returns when the server has acknowledged it
@@ -84,8 +92,11 @@ pub enum Command {
         /// A person
         name: String,
         /// Remember that the number was compared, and was the same
-        #[arg(long, conflicts_with = "not_compared")]
+        #[arg(long, conflicts_with_all = ["not_compared", "scan"])]
         compared: bool,
+        /// Compare with the text of the code that the person sees beside their number
+        #[arg(long, value_name = "CODE", conflicts_with = "not_compared")]
+        scan: Option<String>,
         /// Forget that it was compared
         #[arg(long)]
         not_compared: bool,
@@ -107,11 +118,65 @@ pub enum Contacts {
     Add {
         /// The link, as it was given
         link: String,
+        /// You have asked them: it is right that the link shows other keys than those that you know
+        #[arg(long)]
+        other_keys: bool,
     },
     /// Print a link that lets a person write to you
-    Link,
+    Link {
+        /// Make another one, even where one is unused
+        #[arg(long)]
+        fresh: bool,
+    },
+    /// List your links that work, or withdraw one
+    Links {
+        /// The id of a link that shall not work any more
+        #[arg(long, value_name = "ID")]
+        withdraw: Option<String>,
+    },
     /// List the contacts
     List,
+    /// Call a person by another name, on this device only
+    Rename {
+        /// A person
+        name: String,
+        /// What to call them; without it, as their address says
+        given: Option<String>,
+    },
+    /// Hear nothing more from a person; they are not told
+    Block {
+        /// A person, or an address
+        name: String,
+    },
+    /// Hear from them again
+    Unblock {
+        /// A person, or an address
+        name: String,
+    },
+    /// Remove a person; what they write then asks to be accepted
+    Remove {
+        /// A person
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Requests {
+    /// List who asks to talk with you
+    List,
+    /// Talk with them
+    Accept {
+        /// Who asks
+        name: String,
+    },
+    /// Don't; they are not told
+    Decline {
+        /// Who asks
+        name: String,
+        /// Hear nothing more from them
+        #[arg(long)]
+        block: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,6 +213,10 @@ mod tests {
             "aside listen --profile p --json --no-follow",
             "aside --profile p app --no-browser",
             "aside group create title alice bob",
+            "aside contacts link --fresh",
+            "aside contacts block bob --json",
+            "aside requests accept bob",
+            "aside safety bob --scan aside-safety:v1:00",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

@@ -15,7 +15,6 @@ use crate::recovery::confirm;
 use crate::safety::{self, Scanned};
 use crate::settings::Settings;
 use crate::timeline;
-use crate::view::NoticeAction;
 use aside_protocol::address::AccountAddress;
 use rusqlite::{OptionalExtension, params};
 
@@ -47,16 +46,8 @@ impl Heart {
             | Command::RenameContact { .. }
             | Command::SetBlocked { .. }
             | Command::RemoveContact { .. }
+            | Command::ActOnNotice { .. }
             | Command::Decline { .. } => contact::command::run(self, context, command),
-            Command::ActOnNotice { conversation, action } => {
-                known(context, conversation)?;
-                match action {
-                    NoticeAction::AcceptKeys => contact::notice::accept_keys(self, context, conversation)?,
-                    // Looking at the safety number changes nothing by itself.
-                    NoticeAction::Compare => {}
-                }
-                Ok(Answer::Conversation(conversation))
-            }
             Command::CreateGroup { title, members } => self.create_group(context, &title, &members),
             Command::ChangeGroup { conversation, change } => self.change_group(context, conversation, change),
             Command::SendText { conversation, text, reply_to } => {

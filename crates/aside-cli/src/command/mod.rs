@@ -8,6 +8,7 @@ mod group;
 mod join;
 mod listen;
 mod quit;
+mod requests;
 mod safety;
 mod send;
 mod status;
@@ -33,17 +34,20 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             app::run(&global, if no_browser { app::Show::Address } else { app::Show::Window }).await
         }
         Command::Contacts(command) => contacts::run(&global, command).await,
+        Command::Requests(command) => requests::run(&global, command).await,
+        Command::AcceptKeys { name } => safety::accept_keys(&global, &name).await,
         Command::Chats => chats::run(&global).await,
         Command::Send { name, text, timeout } => send::run(&global, &name, text, timeout).await,
         Command::Listen { no_follow } => {
             listen::run(&global, if no_follow { listen::Until::NothingIsLeft } else { listen::Until::Stopped }).await
         }
         Command::Group(command) => group::run(&global, command).await,
-        Command::Safety { name, compared, not_compared } => {
-            let verdict = match (compared, not_compared) {
-                (true, _) => Some(true),
-                (_, true) => Some(false),
-                _ => None,
+        Command::Safety { name, compared, scan, not_compared } => {
+            let verdict = match (compared, not_compared, scan) {
+                (_, _, Some(code)) => safety::Wish::Scan(code),
+                (true, _, _) => safety::Wish::Remember(true),
+                (_, true, _) => safety::Wish::Remember(false),
+                _ => safety::Wish::Show,
             };
             safety::run(&global, &name, verdict).await
         }

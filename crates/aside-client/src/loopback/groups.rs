@@ -22,6 +22,6 @@ pub async fn create(State(app): State<App>, Body(body): Body<NewGroup>) -> Answe
     let members = members.map_err(|error| ApiError::invalid("bad_address", sentence(&error.to_string())))?;
     match app.engine.command(Command::CreateGroup { title: body.title, members }).await? {
         EngineAnswer::Conversation(id) => Ok(Json(app.conversation(id).await?)),
-        EngineAnswer::Done | EngineAnswer::ContactLink { .. } | EngineAnswer::Message(_) => Err(unexpected()),
+        _ => Err(unexpected()),
     }
 }

@@ -9,6 +9,7 @@ mod groups;
 mod guard;
 mod hold;
 mod join;
+mod links;
 mod listen;
 mod messages;
 mod peer;

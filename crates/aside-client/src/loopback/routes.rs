@@ -1,8 +1,8 @@
 //! Every call of the API, in one table: the router and the test against `openapi.json` both read it.
 
 use super::{
-    App, BODY_BYTES_MAX, contacts, conversations, events, groups, guard, hold, join, listen, messages, safety, session,
-    settings, state, typing, ui,
+    App, BODY_BYTES_MAX, contacts, conversations, events, groups, guard, hold, join, links, listen, messages, safety,
+    session, settings, state, typing, ui,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -43,6 +43,8 @@ pub fn calls() -> Vec<Call> {
         call("GET", "/api/conversations/{id}", conversations::show),
         call("DELETE", "/api/conversations/{id}", conversations::remove),
         call("POST", "/api/conversations/{id}/accept", conversations::accept),
+        call("POST", "/api/conversations/{id}/decline", conversations::decline),
+        call("POST", "/api/conversations/{id}/notice", conversations::act),
         call("POST", "/api/conversations/{id}/read", conversations::read),
         call("POST", "/api/conversations/{id}/listened", conversations::listened),
         call("PUT", "/api/conversations/{id}/draft", conversations::draft),
@@ -55,10 +57,15 @@ pub fn calls() -> Vec<Call> {
         call("POST", "/api/conversations/{id}/messages/{message}/retry", messages::retry),
         call("GET", "/api/conversations/{id}/safety", safety::show),
         call("PUT", "/api/conversations/{id}/safety", safety::verify),
+        call("POST", "/api/conversations/{id}/safety/scan", safety::scan),
         call("POST", "/api/groups", groups::create),
         call("GET", "/api/contacts", contacts::list),
         call("POST", "/api/contacts", contacts::add),
-        call("POST", "/api/contacts/link", contacts::link),
+        call("PUT", "/api/contacts/{address}", contacts::change),
+        call("DELETE", "/api/contacts/{address}", contacts::remove),
+        call("POST", "/api/contacts/link", links::make),
+        call("GET", "/api/contacts/links", links::list),
+        call("DELETE", "/api/contacts/links/{id}", links::withdraw),
         call("PUT", "/api/settings", settings::change),
         call("POST", "/api/quit", state::quit),
         call("GET", "/api/hold", hold::hold),

@@ -25,6 +25,7 @@ pub struct State {
     connections: Vec<ServerConnection>,
     settings: Settings,
     unread_total: u32,
+    requests_total: u32,
 }
 
 impl App {
@@ -35,11 +36,12 @@ impl App {
                 JoinState::Joined(account) => Some(account),
                 JoinState::NotJoined | JoinState::Registering | JoinState::Refused { .. } => None,
             };
-            Ok((account, engine.settings()?, engine.unread_total()?))
+            Ok((account, engine.settings()?, (engine.unread_total()?, engine.requests_total()?)))
         };
-        let (account, settings, unread_total) = self.engine.ask(read).await?;
+        let (account, settings, (unread_total, requests_total)) = self.engine.ask(read).await?;
         let (profile, connections) = (self.profile.clone(), self.board.servers());
-        Ok(State { version: env!("CARGO_PKG_VERSION"), profile, account, connections, settings, unread_total })
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(State { version, profile, account, connections, settings, unread_total, requests_total })
     }
 
     /// Looks after every change until `check` finds something; for `time_max` at most, and not where every server

@@ -43,6 +43,7 @@ pub(crate) fn registration(context: &mut Context<'_>, identity: &Identity, link:
 pub(crate) fn signed_in(context: &mut Context<'_>, link: Link, state: &mut LinkState) -> Result<(), EngineError> {
     state.ready = true;
     context.changed(crate::input::Change::State);
+    crate::contact::links::sweep(context)?;
     state.ask_account(context, link, Request::CountKeyPackages, Flight::CountKeyPackages);
     read_inbox(context, link, state)?;
     draw_channel_tokens(context, link, state)

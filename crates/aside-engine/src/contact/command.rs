@@ -1,10 +1,11 @@
 //! What a person wants of contacts, each carried out by the module that it is about.
 
-use super::{OtherKeys, add, block, links, rename, requests};
+use super::{OtherKeys, add, block, links, notice, rename, requests};
 use crate::Heart;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::input::{Answer, Command};
+use crate::view::NoticeAction;
 
 /// Carries one out; other commands are none of this module's.
 pub(crate) fn run(heart: &mut Heart, context: &mut Context<'_>, command: Command) -> Result<Answer, CommandError> {
@@ -22,6 +23,14 @@ pub(crate) fn run(heart: &mut Heart, context: &mut Context<'_>, command: Command
         }
         Command::RemoveContact { address } => requests::remove(heart, context, &address).map(|()| Answer::Done),
         Command::Decline { conversation } => requests::decline(context, conversation).map(Answer::Asker),
+        Command::ActOnNotice { conversation, action } => {
+            match action {
+                NoticeAction::AcceptKeys => notice::accept_keys(heart, context, conversation)?,
+                // Looking at the safety number changes nothing by itself.
+                NoticeAction::Compare => {}
+            }
+            Ok(Answer::Conversation(conversation))
+        }
         _ => Ok(Answer::Done),
     }
 }

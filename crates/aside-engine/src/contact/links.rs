@@ -1,6 +1,7 @@
 //! This person's own links: made, listed, withdrawn; and who came by them.
 
 use crate::Heart;
+use crate::account::Identity;
 use crate::context::{Context, sql};
 use crate::error::{CommandError, EngineError};
 use crate::id::row_id;
@@ -46,8 +47,7 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
     Ok(Columns { secret: row.get(0)?, expires_day: row.get(1)?, used: row.get(2)? })
 }
 
-fn own_link(heart: &Heart, row: &Columns) -> Result<OwnLink, CommandError> {
-    let identity = heart.identity.as_ref().ok_or(CommandError::NotJoined)?;
+fn own_link(identity: &Identity, row: &Columns) -> OwnLink {
     let secret = LinkSecret(row.secret);
     let link = ContactLink {
         server: identity.pin.clone(),
@@ -55,16 +55,17 @@ fn own_link(heart: &Heart, row: &Columns) -> Result<OwnLink, CommandError> {
         root_key: identity.root_key,
         secret,
     };
-    Ok(OwnLink {
+    OwnLink {
         id: LinkId(secret.delivery_token().hash().0),
         link,
         expires_unix_ms: i64::from(row.expires_day).saturating_mul(86_400_000),
         used: row.used,
-    })
+    }
 }
 
 /// The newest link that nobody has used, or another one.
 pub(crate) fn unused(heart: &Heart, context: &mut Context<'_>) -> Result<OwnLink, CommandError> {
+    let identity = heart.identity.as_ref().ok_or(CommandError::NotJoined)?;
     let today = context.now.day();
     let known = context
         .db
@@ -75,14 +76,14 @@ pub(crate) fn unused(heart: &Heart, context: &mut Context<'_>) -> Result<OwnLink
         .query_row(params![today.saturating_add(LINK_DAYS_LEFT_MIN)], columns)
         .optional()?;
     match known {
-        Some(row) => own_link(heart, &row),
+        Some(row) => Ok(own_link(identity, &row)),
         None => fresh(heart, context),
     }
 }
 
 /// Another link, whatever there is already.
 pub(crate) fn fresh(heart: &Heart, context: &mut Context<'_>) -> Result<OwnLink, CommandError> {
-    let server = heart.identity.as_ref().ok_or(CommandError::NotJoined)?.server;
+    let identity = heart.identity.as_ref().ok_or(CommandError::NotJoined)?;
     let today = context.now.day();
     let count: u32 = context
         .db
@@ -101,17 +102,27 @@ pub(crate) fn fresh(heart: &Heart, context: &mut Context<'_>) -> Result<OwnLink,
              VALUES (?, ?, ?, ?, 0, 0)",
         )?
         .execute(params![secret.0, token.0, context.now.unix_ms, row.expires_day])?;
-    job::add(context, server, &Job::PutDeliveryToken(token, Some(row.expires_day)))?;
-    own_link(heart, &row)
+    job::add(context, identity.server, &Job::PutDeliveryToken(token, Some(row.expires_day)))?;
+    Ok(own_link(identity, &row))
 }
 
-/// Those that have not ended on this day, the newest first.
-pub(crate) fn all(heart: &Heart, db: &Connection, today: u32) -> Result<Vec<OwnLink>, CommandError> {
-    let mut statement = db.prepare_cached(
-        "SELECT secret, expires_day, used FROM contact_links WHERE expires_day > ? ORDER BY made_ms DESC, secret",
-    )?;
-    let rows = statement.query_map(params![today], columns)?.collect::<Result<Vec<_>, _>>()?;
-    rows.iter().map(|row| own_link(heart, row)).collect()
+/// All that are kept, the newest first.
+pub(crate) fn all(heart: &Heart, db: &Connection) -> Result<Vec<OwnLink>, EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(Vec::new()) };
+    let sql = "SELECT secret, expires_day, used FROM contact_links ORDER BY made_ms DESC, secret";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([], columns)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(rows.iter().map(|row| own_link(identity, row)).collect())
+}
+
+/// Forgets those that have ended.
+pub(crate) fn sweep(context: &mut Context<'_>) -> Result<(), EngineError> {
+    let sql = "DELETE FROM contact_links WHERE expires_day <= ?";
+    let rows = context.db.prepare_cached(sql)?.execute(params![context.now.day()])?;
+    if rows > 0 {
+        context.changed(Change::State);
+    }
+    Ok(())
 }
 
 /// Ends a link before its time. Those who came by it have tokens of their own.

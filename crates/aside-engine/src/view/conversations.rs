@@ -224,12 +224,12 @@ impl Engine {
         })
     }
 
-    /// This person's links that have not ended on this day, the newest first.
+    /// This person's links, the newest first; those that have ended are among them for a day at most.
     ///
     /// # Errors
-    /// [`CommandError`].
-    pub fn contact_links(&self, now: Now) -> Result<Vec<OwnLink>, CommandError> {
-        contact::links::all(&self.heart, &self.db, now.day())
+    /// [`EngineError`].
+    pub fn contact_links(&self) -> Result<Vec<OwnLink>, EngineError> {
+        contact::links::all(&self.heart, &self.db)
     }
 
     /// How many requests wait.
