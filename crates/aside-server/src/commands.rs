@@ -10,7 +10,7 @@ use aside_server::keys::{Seed, Seeds, ServerDir};
 use aside_server::log;
 use aside_server::shell::{self, Server};
 use aside_server::store::Standing;
-use aside_server::store::sqlite::{AccountsFile, SqliteStore};
+use aside_server::store::sqlite::{AdminFiles, SqliteStore};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::io::Write;
@@ -148,8 +148,8 @@ fn serve(path: &Path) -> anyhow::Result<()> {
 }
 
 /// The account side of an existing server; a mistyped directory is not made into one.
-fn accounts(dir: &Path) -> anyhow::Result<AccountsFile> {
-    AccountsFile::open(dir).with_context(|| format!("the accounts in {} cannot be opened", dir.display()))
+fn accounts(dir: &Path) -> anyhow::Result<AdminFiles> {
+    AdminFiles::open(dir).with_context(|| format!("the accounts in {} cannot be opened", dir.display()))
 }
 
 fn invite(path: &Path, days: u32) -> anyhow::Result<()> {
@@ -172,7 +172,7 @@ fn list(path: &Path) -> anyhow::Result<()> {
     Config::read(path)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{:<32}  {:>7}  {:<10}  STANDING", "NAME", "DEVICES", "SINCE")?;
-    for account in accounts(path)?.list_accounts()? {
+    for (account, _) in accounts(path)?.list_accounts()? {
         let standing = match account.standing {
             Standing::Good => "good",
             Standing::Suspended => "suspended",

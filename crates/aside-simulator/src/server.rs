@@ -3,8 +3,8 @@
 use aside_protocol::address::ServerAddress;
 use aside_protocol::inbox::InviteToken;
 use aside_server::core::{ConnectionId, Core, CoreConfig, Defect, Input, Now, Output};
-use aside_server::store::Store;
 use aside_server::store::volatile::VolatileStore;
+use aside_server::store::{AccountStore, Store};
 use rand_chacha::ChaCha8Rng;
 
 pub(crate) struct Server {

@@ -184,9 +184,18 @@ fn in_flight_max(input: &Input) -> usize {
             let is_paged = match request {
                 Request::Anonymous(request) => matches!(
                     request,
-                    anonymous::Request::Subscribe { .. } | anonymous::Request::FetchKeyPackages { .. }
+                    anonymous::Request::Subscribe { .. }
+                        | anonymous::Request::FetchKeyPackages { .. }
+                        | anonymous::Request::FetchAccount { .. }
+                        | anonymous::Request::FindByName { .. }
+                        | anonymous::Request::GetBlob { .. }
                 ),
-                Request::Account(request) => matches!(**request, account::Request::ReadInbox { .. }),
+                Request::Account(request) => matches!(
+                    **request,
+                    account::Request::ReadInbox { .. }
+                        | account::Request::GetAccount
+                        | account::Request::GetBackup { .. }
+                ),
             };
             if is_paged { IN_FLIGHT_BEFORE_PAGE_MAX } else { REQUESTS_IN_FLIGHT_MAX }
         }

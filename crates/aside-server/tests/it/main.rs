@@ -5,7 +5,9 @@
 mod accounts;
 mod channels;
 mod client;
+mod devices;
 mod failures;
 mod pairing;
 mod process;
+mod storage;
 mod support;

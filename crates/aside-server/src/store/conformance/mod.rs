@@ -1,13 +1,18 @@
 //! One suite for every backend: each claim runs on each store, so that a core that holds on one holds on the other.
 
+mod storage;
+
 use super::sqlite::SqliteStore;
 use super::volatile::VolatileStore;
 use super::*;
-use aside_protocol::channel::{Body, EntryHeader, body_hash};
-use aside_protocol::id::{ChainHead, DeviceId};
+use aside_protocol::address::AccountName;
+use aside_protocol::blob::BlobId;
+use aside_protocol::channel::{Body, Entry, EntryHeader, EpochKeys, Position, body_hash};
+use aside_protocol::id::{AppendId, ChainHead, ChannelId, DeliveryId, DeviceId, Hash, ReportId};
 use aside_protocol::identity::{DeviceCertificate, DeviceRecord, KeySet, KeySetSigner};
-use aside_protocol::key::{Signature, SigningKey};
-use aside_protocol::limit::{COMMIT_DAYS, ENVELOPE_DAYS};
+use aside_protocol::inbox::DeliveryToken;
+use aside_protocol::key::{PublicKey, Signature, SigningKey};
+use aside_protocol::limit::{BACKUP_UNFINISHED_DAYS, COMMIT_DAYS, ENVELOPE_DAYS};
 
 /// A store that can be crashed and opened again.
 trait Backend {
@@ -80,7 +85,7 @@ fn entry(seq: u64, append_id: AppendId, body: &[u8], expires_day: u32) -> Entry 
 fn create<S: Store>(s: &mut S, seed: u8) -> (ChannelId, ChannelNumber) {
     let (id, number) = channel(seed);
     s.begin().unwrap();
-    assert_eq!(s.create_channel(&id, number, head(0), 1, &keys(1)).unwrap(), Creation::Created);
+    assert_eq!(s.create_channel(&id, number, head(0), (1, &keys(1)), TODAY).unwrap(), Creation::Created);
     s.commit().unwrap();
     (id, number)
 }
@@ -95,6 +100,7 @@ fn sweep<S: Store>(s: &mut S, today: u32) {
     s.begin().unwrap();
     while s.sweep_channels(today, 3).unwrap() > 0 {}
     while s.sweep_accounts(today, 3).unwrap() > 0 {}
+    while s.sweep_backups(today).unwrap() > 0 {}
     s.commit().unwrap();
 }
 
@@ -162,7 +168,7 @@ fn a_channel_number_is_given_once<B: Backend>(b: &mut B) {
     let (_, number) = create(b.store(), 1);
     let s = b.store();
     s.begin().unwrap();
-    assert_eq!(s.create_channel(&ChannelId([9; 32]), number, head(0), 1, &keys(1)), Ok(Creation::NumberTaken));
+    assert_eq!(s.create_channel(&ChannelId([9; 32]), number, head(0), (1, &keys(1)), TODAY), Ok(Creation::NumberTaken));
 }
 
 fn a_channel_is_found_with_its_end_and_epoch<B: Backend>(b: &mut B) {
@@ -170,10 +176,10 @@ fn a_channel_is_found_with_its_end_and_epoch<B: Backend>(b: &mut B) {
     let s = b.store();
     s.begin().unwrap();
     assert_eq!(s.find_channel(&ChannelId([9; 32])).unwrap(), None);
-    assert_eq!(s.find_channel(&id1).unwrap(), Some(ChannelState { number, epoch: 1, end: head(0) }));
+    assert_eq!(s.find_channel(&id1).unwrap(), Some(ChannelState { number, epoch: 1, end: head(0), used_day: TODAY }));
     append(s, number, &entry(1, id(1), b"x", TODAY + 1), TODAY);
     s.end_epoch(number, 1, head(1), 2, &keys(2)).unwrap();
-    assert_eq!(s.find_channel(&id1).unwrap(), Some(ChannelState { number, epoch: 2, end: head(1) }));
+    assert_eq!(s.find_channel(&id1).unwrap(), Some(ChannelState { number, epoch: 2, end: head(1), used_day: TODAY }));
     let ended = StoredEpoch { keys: keys(1), begins_after: 0, ended: Some(head(1)) };
     assert_eq!(s.find_epoch(number, 1).unwrap(), Some(ended));
     assert_eq!(s.find_epoch(number, 2).unwrap(), Some(StoredEpoch { keys: keys(2), begins_after: 1, ended: None }));
@@ -266,7 +272,7 @@ fn headers_and_ended_epochs_are_forgotten_but_the_end_stays<B: Backend>(b: &mut 
     let s = b.store();
     s.begin().unwrap();
     assert_eq!(s.read_entries(number, 0, 3, PAGE).unwrap(), []);
-    assert_eq!(s.find_channel(&id1).unwrap(), Some(ChannelState { number, epoch: 2, end: head(3) }));
+    assert_eq!(s.find_channel(&id1).unwrap(), Some(ChannelState { number, epoch: 2, end: head(3), used_day: TODAY }));
 }
 
 fn a_channel_token_is_spent_once_and_in_time<B: Backend>(b: &mut B) {
@@ -286,16 +292,33 @@ fn an_account_is_read_as_it_was_written<B: Backend>(b: &mut B) {
     let s = b.store();
     s.begin().unwrap();
     let stored = s.find_account(&key.name).unwrap().unwrap();
-    let expected = StoredAccount { root_key: PublicKey([3; 32]), key_sets: key_sets(), standing: Standing::Good };
+    let expected = StoredAccount {
+        root_key: PublicKey([3; 32]),
+        key_sets: key_sets(),
+        standing: Standing::Good,
+        quota: Quota::default(),
+        findable: None,
+    };
     assert_eq!(stored, expected);
     assert_eq!(s.find_device(&key).unwrap(), Some(record(3)));
     assert_eq!(s.find_device(&device("alice", 9)).unwrap(), None);
     assert_eq!(s.list_devices(&key.name).unwrap(), [record(3)]);
     assert!(s.set_standing(&key.name, Standing::Suspended).unwrap());
     assert!(!s.set_standing(&"nobody".parse().unwrap(), Standing::Suspended).unwrap());
-    let summary =
-        |name: &str, standing| AccountSummary { name: name.parse().unwrap(), devices: 1, created_day: TODAY, standing };
-    let listed = [summary("alice", Standing::Suspended), summary("alice.b", Standing::Good)];
+    let quota = Quota { channels_a_day: Some(3), backup_bytes: Some(u64::from(u32::MAX)) };
+    assert!(s.set_quota(&key.name, quota).unwrap());
+    assert!(!s.set_quota(&"nobody".parse().unwrap(), quota).unwrap());
+    s.note_seen(&key.name, TODAY + 3).unwrap();
+    s.deposit(&key, &DeliveryId([1; 16]), &[0; 70], TODAY, 9).unwrap();
+    let summary = |name: &str, seen_day, standing, quota, envelope_bytes| {
+        let name = name.parse().unwrap();
+        AccountSummary { name, devices: 1, created_day: TODAY, seen_day, standing, quota, envelope_bytes }
+    };
+    let listed = [
+        summary("alice", TODAY + 3, Standing::Suspended, quota, 70),
+        summary("alice.b", TODAY, Standing::Good, Quota::default(), 0),
+    ];
+    assert_eq!(s.find_account(&key.name).unwrap().unwrap().quota, quota);
     assert_eq!(s.list_accounts().unwrap(), listed);
 }
 
@@ -305,16 +328,17 @@ fn tokens_and_invites_hold_until_their_day<B: Backend>(b: &mut B) {
     let s = b.store();
     s.begin().unwrap();
     let token = |n: u8| Hash([n; 32]);
+    let good = Some((Admission::Given, Standing::Good));
     assert!(s.put_delivery_token(&alice, &token(1), None, 2).unwrap());
     assert!(s.put_delivery_token(&alice, &token(2), Some(TODAY + 1), 2).unwrap());
     assert!(!s.put_delivery_token(&alice, &token(3), None, 2).unwrap());
     assert!(s.put_delivery_token(&alice, &token(2), Some(TODAY + 2), 2).unwrap());
-    assert!(s.has_delivery_token(&alice, &token(1), TODAY + 99).unwrap());
-    assert!(s.has_delivery_token(&alice, &token(2), TODAY + 1).unwrap());
-    assert!(!s.has_delivery_token(&alice, &token(2), TODAY + 2).unwrap());
-    assert!(!s.has_delivery_token(&bob, &token(1), TODAY).unwrap());
+    assert_eq!(s.find_delivery_token(&alice, &token(1), TODAY + 99).unwrap(), good);
+    assert_eq!(s.find_delivery_token(&alice, &token(2), TODAY + 1).unwrap(), good);
+    assert_eq!(s.find_delivery_token(&alice, &token(2), TODAY + 2).unwrap(), None);
+    assert_eq!(s.find_delivery_token(&bob, &token(1), TODAY).unwrap(), None);
     s.remove_delivery_token(&alice, &token(1)).unwrap();
-    assert!(!s.has_delivery_token(&alice, &token(1), TODAY).unwrap());
+    assert_eq!(s.find_delivery_token(&alice, &token(1), TODAY).unwrap(), None);
     s.put_invite(&token(7), TODAY + 1).unwrap();
     assert!(s.has_invite(&token(7), TODAY).unwrap());
     assert!(!s.has_invite(&token(7), TODAY + 1).unwrap());
@@ -385,15 +409,97 @@ fn the_sweep_takes_what_is_over_and_nothing_else<B: Backend>(b: &mut B) {
     assert_eq!(s.read_inbox(&key, 0, PAGE).unwrap().len(), 2);
 }
 
-fn drawn_tokens_count_for_one_day<B: Backend>(b: &mut B) {
+fn tallies_count_for_one_day<B: Backend>(b: &mut B) {
     let name = account(b.store(), "alice", 3).name;
     let s = b.store();
     s.begin().unwrap();
-    assert_eq!(s.channel_tokens_drawn(&name, TODAY).unwrap(), 0);
-    s.set_channel_tokens_drawn(&name, TODAY, 5).unwrap();
-    assert_eq!(s.channel_tokens_drawn(&name, TODAY).unwrap(), 5);
-    assert_eq!(s.channel_tokens_drawn(&name, TODAY + 1).unwrap(), 0);
+    assert_eq!(s.tally(&name, Tally::ChannelTokens, TODAY).unwrap(), 0);
+    s.set_tally(&name, Tally::ChannelTokens, TODAY, 5).unwrap();
+    assert_eq!(s.tally(&name, Tally::ChannelTokens, TODAY).unwrap(), 5);
+    assert_eq!(s.tally(&name, Tally::Reports, TODAY).unwrap(), 0);
+    assert_eq!(s.tally(&name, Tally::ChannelTokens, TODAY + 1).unwrap(), 0);
 }
+
+fn a_new_key_set_takes_revoked_devices_and_every_key_package<B: Backend>(b: &mut B) {
+    let first = account(b.store(), "alice", 3);
+    let other = account(b.store(), "alice.b", 3);
+    let second = device("alice", 4);
+    let s = b.store();
+    s.begin().unwrap();
+    s.add_device(&first.name, &record(4)).unwrap();
+    for key in [&first, &second, &other] {
+        s.add_key_packages(key, &[b"once"], 9).unwrap();
+        s.put_last_resort(key, b"last").unwrap();
+        s.deposit(key, &DeliveryId([1; 16]), b"e", TODAY, 9).unwrap();
+    }
+    s.commit().unwrap();
+    s.begin().unwrap();
+    let mut kept = record(3);
+    kept.certificate.key_set = 1;
+    let chain = [key_sets(), key_sets()].concat();
+    s.replace_key_sets(&first.name, &chain, std::slice::from_ref(&kept)).unwrap();
+    s.commit().unwrap();
+    b.crash();
+    let s = b.store();
+    s.begin().unwrap();
+    assert_eq!(s.find_account(&first.name).unwrap().unwrap().key_sets, chain);
+    assert_eq!(s.list_devices(&first.name).unwrap(), [kept]);
+    assert_eq!(s.take_key_package(&first, TODAY).unwrap(), None);
+    assert_eq!(s.find_last_resort(&first).unwrap(), None);
+    assert_eq!(s.read_inbox(&first, 0, PAGE).unwrap().len(), 1);
+    assert_eq!(s.read_inbox(&second, 0, PAGE).unwrap(), []);
+    assert_eq!(s.take_key_package(&other, TODAY).unwrap(), Some(b"once".to_vec()));
+    assert_eq!(s.find_last_resort(&other).unwrap(), Some(b"last".to_vec()));
+    assert_eq!(s.read_inbox(&other, 0, PAGE).unwrap().len(), 1);
+}
+
+fn an_account_is_found_by_its_newest_token_only<B: Backend>(b: &mut B) {
+    let name = account(b.store(), "alice", 3).name;
+    let s = b.store();
+    s.begin().unwrap();
+    let (one, two) = (DeliveryToken([1; 32]), DeliveryToken([2; 32]));
+    s.put_delivery_token(&name, &Hash([9; 32]), None, 9).unwrap();
+    s.set_findable(&name, Some(&one)).unwrap();
+    s.set_findable(&name, Some(&two)).unwrap();
+    assert_eq!(s.find_account(&name).unwrap().unwrap().findable, Some(two));
+    assert_eq!(s.find_delivery_token(&name, &one.hash(), TODAY).unwrap(), None);
+    let found = Some((Admission::Found, Standing::Good));
+    assert_eq!(s.find_delivery_token(&name, &two.hash(), TODAY).unwrap(), found);
+    s.set_standing(&name, Standing::Suspended).unwrap();
+    let suspended = Some((Admission::Found, Standing::Suspended));
+    assert_eq!(s.find_delivery_token(&name, &two.hash(), TODAY).unwrap(), suspended);
+    s.set_findable(&name, None).unwrap();
+    assert_eq!(s.find_account(&name).unwrap().unwrap().findable, None);
+    assert_eq!(s.find_delivery_token(&name, &two.hash(), TODAY).unwrap(), None);
+    assert!(s.find_delivery_token(&name, &Hash([9; 32]), TODAY).unwrap().is_some());
+}
+
+fn a_report_is_kept_once<B: Backend>(b: &mut B) {
+    let name = account(b.store(), "alice", 3).name;
+    let s = b.store();
+    s.begin().unwrap();
+    assert!(s.put_report(&name, &ReportId([1; 16]), b"words", TODAY).unwrap());
+    assert!(!s.put_report(&name, &ReportId([1; 16]), b"others", TODAY).unwrap());
+    assert!(s.put_report(&name, &ReportId([2; 16]), b"more", TODAY).unwrap());
+}
+
+fn what_changes_nothing_moves_no_count<B: Backend>(b: &mut B) {
+    let (id1, number) = create(b.store(), 1);
+    let s = b.store();
+    s.begin().unwrap();
+    let before = s.changes();
+    s.find_channel(&id1).unwrap();
+    s.find_blob(&BlobId([1; 32]), TODAY).unwrap();
+    assert_eq!(s.changes(), before);
+    append(s, number, &entry(1, id(1), b"x", TODAY + 1), TODAY);
+    assert!(s.changes() > before);
+}
+
+use storage::{
+    a_blob_is_there_until_its_day, an_empty_channel_that_nobody_uses_is_forgotten,
+    an_unfinished_backup_replaces_nothing, totals_count_what_is_there_and_not_what_was_rolled_back,
+    what_waits_too_long_for_its_last_parts_is_given_up_and_the_whole_one_stays,
+};
 
 macro_rules! suite {
     ($($claim:ident),* $(,)?) => {
@@ -422,8 +528,35 @@ suite!(
     a_key_package_is_handed_out_once_and_the_last_resort_for_ever,
     an_envelope_is_stored_once_and_its_number_is_never_given_again,
     the_sweep_takes_what_is_over_and_nothing_else,
-    drawn_tokens_count_for_one_day,
+    tallies_count_for_one_day,
+    a_new_key_set_takes_revoked_devices_and_every_key_package,
+    an_account_is_found_by_its_newest_token_only,
+    a_report_is_kept_once,
+    an_unfinished_backup_replaces_nothing,
+    what_waits_too_long_for_its_last_parts_is_given_up_and_the_whole_one_stays,
+    a_blob_is_there_until_its_day,
+    totals_count_what_is_there_and_not_what_was_rolled_back,
+    an_empty_channel_that_nobody_uses_is_forgotten,
+    what_changes_nothing_moves_no_count,
 );
+
+#[test]
+fn append_ids_that_begin_alike_do_not_meet_in_the_index() {
+    let mut backend = Sqlite::new();
+    let (_, number) = create(backend.store(), 1);
+    let s = backend.store();
+    s.begin().unwrap();
+    for seq in 1..=200_u8 {
+        let mut alike = id(7);
+        alike.0[15] = seq;
+        append(s, number, &entry(u64::from(seq), alike, b"x", TODAY + 1), TODAY);
+    }
+    s.commit().unwrap();
+    backend.0 = None;
+    let db = rusqlite::Connection::open(backend.1.path().join(sqlite::CHANNELS_FILE)).unwrap();
+    let distinct: i64 = db.query_row("SELECT count(DISTINCT hash) FROM appends", [], |row| row.get(0)).unwrap();
+    assert_eq!(distinct, 200);
+}
 
 #[test]
 fn a_second_server_on_the_same_directory_is_refused() {
@@ -435,7 +568,7 @@ fn a_second_server_on_the_same_directory_is_refused() {
 fn the_administrator_writes_beside_a_running_server() {
     let mut backend = Sqlite::new();
     let dir = backend.1.path().to_owned();
-    let mut beside = sqlite::AccountsFile::open(&dir).unwrap();
+    let mut beside = sqlite::AdminFiles::open(&dir).unwrap();
     beside.put_invite(&Hash([1; 32]), TODAY + 1).unwrap();
     let s = backend.store();
     s.begin().unwrap();
