@@ -28,6 +28,7 @@ export class Timeline {
   #positions = new Map<string, number>();
   #hidden = new Set<string>();
   #freshness = new Freshness();
+  #older: Promise<void> | undefined;
 
   constructor(readonly conversation: string) {}
 
@@ -61,9 +62,15 @@ export class Timeline {
     }
   }
 
-  async loadOlder(): Promise<void> {
+  /** One page at a time; who asks meanwhile waits for the same one. */
+  loadOlder(): Promise<void> {
+    this.#older ??= this.#readOlder().finally(() => (this.#older = undefined));
+    return this.#older;
+  }
+
+  async #readOlder(): Promise<void> {
     const oldest = this.messages[0];
-    if (!oldest || !this.hasMore || this.loadingOlder) return;
+    if (!oldest || !this.hasMore) return;
     this.loadingOlder = true;
     try {
       const started = this.#freshness.begin();
