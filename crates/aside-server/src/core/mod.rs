@@ -16,7 +16,7 @@ mod report;
 mod retention;
 mod subscribe;
 
-use crate::store::{Store, StoreError};
+use crate::store::{ChannelTotals, Store, StoreError};
 use aside_protocol::address::ServerAddress;
 use aside_protocol::frame::{ClientFrame, RequestId, ServerFrame, account as account_frame, anonymous};
 use aside_protocol::id::{Binding, ChannelId, Hash};
@@ -312,6 +312,17 @@ impl<S: Store> Core<S> {
     /// Ends the core, as the end of the process does: what is stored is in the store, and everything else is gone.
     pub fn into_store(self) -> S {
         self.store
+    }
+
+    /// How much there is on the channel side, between batches.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn totals(&mut self) -> Result<ChannelTotals, StoreError> {
+        self.store.begin()?;
+        let totals = self.store.channel_totals();
+        self.store.rollback();
+        totals
     }
 
     /// What was done so far.

@@ -73,7 +73,7 @@ where
     };
     let mut nonce = Nonce([0; 32]);
     getrandom::fill(&mut nonce.0).map_err(|_| Over)?;
-    match shared.identity.answer(&first, shared.binding_kind, nonce, exporter) {
+    match shared.certificates().identity.answer(&first, shared.binding_kind, nonce, exporter) {
         Ok((binding, hello)) => {
             socket.send(Message::Binary(hello)).await.map_err(|_| Over)?;
             Ok(binding)

@@ -5,7 +5,7 @@ use aside_protocol::blob::BlobId;
 use aside_protocol::channel::{Entry, EpochKeys, Position};
 use aside_protocol::id::{AppendId, ChannelId, Hash};
 
-/// Days after which an empty channel that nobody uses is forgotten (P-4.16). Uses are noted about once a month, so that it
+/// Days after which an empty channel that nobody uses is forgotten (P-4.17). Uses are noted about once a month, so that it
 /// may take up to [`CHANNEL_USE_NOTED_DAYS`] fewer since the last one.
 pub const CHANNEL_UNUSED_DAYS: u32 = 210;
 /// How old the note of a channel's last use may become before a use renews it.
