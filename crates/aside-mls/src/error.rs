@@ -19,7 +19,7 @@ pub enum MlsError {
     /// The tables could not be created or upgraded.
     #[error("migration: {0}")]
     Migration(#[source] Source),
-    /// Part of a stored group is missing. It exists, and cannot be used: re-add or re-found.
+    /// Part of a stored group is missing or does not decode. It exists, and cannot be used: re-add or re-found.
     #[error("the stored state of {0:?} is incomplete")]
     Incomplete(GroupId),
     /// openmls refused what we asked for.

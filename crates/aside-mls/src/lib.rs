@@ -30,7 +30,8 @@ pub use error::{
     JoinError, KeyPackageError, MetadataError, MlsError, ProcessError, SealedError, Source, Undecryptable,
 };
 pub use group::{
-    CommitDraft, ForNewcomers, Group, GroupId, PendingAdd, PendingCommit, Processed, StagedCommit, welcome_for,
+    CommitDraft, ForNewcomers, Group, GroupId, PendingAdd, PendingCommit, Processed, StagedCommit, StoredGroup,
+    welcome_for,
 };
 pub use key_package::{CheckedKeyPackage, KEY_PACKAGE_SECONDS, KeyPackageKind};
 pub use metadata::{ADMINS_MAX, Metadata, PICTURE_BYTES_MAX, Picture, PictureType, TITLE_CHARS_MAX};
