@@ -10,6 +10,7 @@ use crate::context::{Context, to_store};
 use crate::conversation::{self, ConversationId, GROUP_MEMBERS_MAX, State};
 use crate::error::{CommandError, EngineError};
 use crate::group;
+use crate::heal;
 use crate::input::{Answer, Change, Command, Presence, Verification};
 use crate::recovery::confirm;
 use crate::safety::{self, Scanned};
@@ -311,7 +312,7 @@ fn check_text(text: &str) -> Result<(), CommandError> {
 
 fn may_send(context: &Context<'_>, conversation: &conversation::Conversation) -> Result<(), CommandError> {
     let why = match conversation.state {
-        State::Active | State::Pending => match contact::why_not_to_send(context.db, conversation)? {
+        State::Active | State::Pending | State::Healing => match contact::why_not_to_send(context.db, conversation)? {
             Some(why) => why,
             None => return Ok(()),
         },
@@ -330,6 +331,7 @@ fn empty(context: &mut Context<'_>, id: ConversationId) -> Result<Answer, Comman
     let said = "SELECT id FROM messages WHERE conversation = ?";
     context.db.execute(&format!("DELETE FROM reactions WHERE message IN ({said})"), params![id])?;
     context.db.execute("DELETE FROM messages WHERE conversation = ?", params![id])?;
+    heal::content::forget_conversation(context, id)?;
     context.db.execute("UPDATE conversations SET hidden = 1, draft = '' WHERE id = ?", params![id])?;
     Ok(Answer::Done)
 }

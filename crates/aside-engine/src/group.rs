@@ -120,7 +120,9 @@ impl Heart {
             return Err(CommandError::NotAGroup);
         }
         let why = match row.state {
-            State::Active | State::Pending => "it is still being set up; try again in a moment".to_owned(),
+            State::Active | State::Pending | State::Healing => {
+                "it is still being set up; try again in a moment".to_owned()
+            }
             State::Request => "accept it first".to_owned(),
             State::Left | State::Leaving => "you left it".to_owned(),
             State::Removed | State::Paused => row.paused.unwrap_or_else(|| "it is paused".to_owned()),

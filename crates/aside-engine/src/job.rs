@@ -9,6 +9,7 @@ use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::EpochKeys;
 use aside_protocol::frame::anonymous::Delivery;
 use aside_protocol::id::{ChannelId, Hash};
+use aside_protocol::inbox::DeliveryToken;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
 
@@ -41,6 +42,9 @@ pub(crate) enum Job {
     /// Let the home server forget a delivery token.
     #[n(4)]
     RevokeDeliveryToken(#[n(0)] Hash),
+    /// Get a member's KeyPackages, to found the conversation anew with.
+    #[n(20)]
+    FetchForSuccessor(#[n(0)] ConversationId, #[n(1)] AccountAddress, #[n(2)] DeliveryToken),
 }
 
 /// A channel that is not on its server yet, with everything that its Welcomes need.
@@ -58,7 +62,9 @@ impl Job {
     fn kind(&self) -> ConnectionKind {
         match self {
             Job::PutDeliveryToken(..) | Job::RevokeDeliveryToken(..) => ConnectionKind::Account,
-            Job::FetchKeyPackages(..) | Job::CreateChannel(..) | Job::Deliver(..) => ConnectionKind::Anonymous,
+            Job::FetchKeyPackages(..) | Job::CreateChannel(..) | Job::Deliver(..) | Job::FetchForSuccessor(..) => {
+                ConnectionKind::Anonymous
+            }
         }
     }
 }

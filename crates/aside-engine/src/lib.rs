@@ -14,6 +14,7 @@ mod context;
 pub mod conversation;
 pub mod error;
 mod group;
+pub mod heal;
 mod id;
 mod inbox;
 pub mod input;
@@ -51,6 +52,8 @@ pub struct Options {
     pub rotate_every_ms: i64,
     /// How long a receipt waits for others to join it, in milliseconds.
     pub receipt_delay_ms: i64,
+    /// How fast things heal.
+    pub heal: heal::HealPace,
     /// Faults on purpose.
     pub defects: Defects,
 }
@@ -62,6 +65,7 @@ impl Default for Options {
             rotate_after_join_ms: 60_000,
             rotate_every_ms: 7 * 86_400_000,
             receipt_delay_ms: 400,
+            heal: heal::HealPace::default(),
             defects: Defects::default(),
         }
     }
@@ -122,6 +126,8 @@ pub(crate) struct Heart {
     /// Only with a planted defect: cursors that are written one transaction too late.
     late_cursors: BTreeMap<ChannelId, (Position, Position)>,
     recovery: recovery::Memory,
+    /// Whether the groups' rows were looked at since the profile was opened.
+    is_checked: bool,
 }
 
 /// The engine of one profile.
@@ -149,6 +155,7 @@ impl Engine {
             late_cursors: BTreeMap::new(),
             // An earlier run may have ended between overwriting a secret and emptying the log of it.
             recovery: recovery::Memory { erase: true },
+            is_checked: false,
         };
         let mut engine = Self { db: connection, heart };
         engine.erase()?;

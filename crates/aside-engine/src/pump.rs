@@ -5,6 +5,7 @@ use crate::account::{self, Identity};
 use crate::channel::{self, commit, intent, outbox, subscribe};
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::heal;
 use crate::input::{ConnectionKind, Input, Link, Wanted};
 use crate::job::{self, IN_FLIGHT_MAX, Job, JobId};
 use crate::network::{self, Flight, LinkState};
@@ -70,6 +71,7 @@ impl Heart {
     /// Moves whatever can move.
     pub(crate) fn pump(&mut self, context: &mut Context<'_>) -> Result<(), EngineError> {
         let receipts = timeline::receipts_due(self, context)?;
+        let heals = heal::due(self, context)?;
         self.stir_rotations(context)?;
         self.stirred.extend(intent::channels_due(context)?);
         for id in std::mem::take(&mut self.stirred) {
@@ -87,8 +89,10 @@ impl Heart {
             .db
             .prepare_cached("SELECT MIN(rotate_at_ms) FROM channels WHERE rotate_at_ms > ?")?
             .query_row([context.now.unix_ms], |row| row.get(0))?;
-        let next =
-            [receipts, rotation, intent::next_due(context)?, job::next_due(context)?].into_iter().flatten().min();
+        let next = [receipts, heals, rotation, intent::next_due(context)?, job::next_due(context)?]
+            .into_iter()
+            .flatten()
+            .min();
         if let Some(at) = next {
             context.wake_at(at);
         }
@@ -178,6 +182,10 @@ fn send_job(
             let request = anonymous_frame::Request::CreateChannel { channel, token, epoch, keys };
             state.ask_anonymous(context, link, request, Flight::CreateChannel(id, token));
         }
+        Job::FetchForSuccessor(_, member, token) => {
+            let request = anonymous_frame::Request::FetchKeyPackages { account: member.name, token };
+            state.ask_anonymous(context, link, request, Flight::Job(id));
+        }
         Job::Deliver(delivery) => {
             state.ask_anonymous(context, link, anonymous_frame::Request::Deliver(delivery), Flight::Job(id));
         }
@@ -200,7 +208,8 @@ pub(crate) fn is_settled(heart: &Heart, db: &Connection) -> Result<bool, EngineE
     let waiting: Option<i64> = db
         .prepare_cached(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM outbox)
-             OR EXISTS (SELECT 1 FROM pending_commits)
+             OR EXISTS (SELECT 1 FROM pending_commits) OR EXISTS (SELECT 1 FROM faults WHERE next_ms IS NOT NULL)
+             OR EXISTS (SELECT 1 FROM gaps WHERE next_ms IS NOT NULL) OR EXISTS (SELECT 1 FROM refounding)
              OR EXISTS (SELECT 1 FROM intents i JOIN channels h ON h.id = i.channel
                         JOIN conversations c ON c.id = h.conversation WHERE c.state = 1)",
         )?

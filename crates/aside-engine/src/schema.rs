@@ -69,7 +69,9 @@ CREATE TABLE channels (
     rotate_at_ms INTEGER, reported_day INTEGER NOT NULL DEFAULT 0,
     received_seq INTEGER NOT NULL DEFAULT 0, seen_seq INTEGER NOT NULL DEFAULT 0,
     receipted_seq INTEGER NOT NULL DEFAULT 0, receipted_seen_seq INTEGER NOT NULL DEFAULT 0,
-    peer_received_seq INTEGER NOT NULL DEFAULT 0, peer_seen_seq INTEGER NOT NULL DEFAULT 0
+    peer_received_seq INTEGER NOT NULL DEFAULT 0, peer_seen_seq INTEGER NOT NULL DEFAULT 0,
+    -- predecessor: what a channel was founded in place of, with why. successor: the one that took its place.
+    predecessor BLOB, successor BLOB
 ) STRICT;
 CREATE INDEX channels_of_conversation ON channels (conversation);
 CREATE INDEX channels_to_rotate ON channels (rotate_at_ms) WHERE rotate_at_ms IS NOT NULL;
@@ -120,6 +122,63 @@ CREATE TABLE jobs (
     due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX jobs_of_link ON jobs (server, anonymous, due_ms);
+-- What is wrong with a conversation, and what was done about it. See heal/fault.rs.
+CREATE TABLE faults (
+    conversation BLOB PRIMARY KEY, channel BLOB NOT NULL, fault BLOB NOT NULL, since_ms INTEGER NOT NULL,
+    requests INTEGER NOT NULL DEFAULT 0, next_ms INTEGER, chosen INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE evidence (
+    id INTEGER PRIMARY KEY, conversation BLOB NOT NULL, channel BLOB NOT NULL, at_ms INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE TABLE heals (kind INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+-- KeyPackages that this device asked for a fresh leaf with.
+CREATE TABLE asked_keys (reference BLOB PRIMARY KEY, channel BLOB NOT NULL, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- Others' requests for a fresh leaf, until they are answered, and the answers that this device gave.
+CREATE TABLE readds (
+    channel BLOB NOT NULL, device BLOB NOT NULL, reference BLOB NOT NULL, body BLOB NOT NULL, due_ms INTEGER NOT NULL,
+    PRIMARY KEY (channel, device)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE readd_answers (
+    channel BLOB NOT NULL, device BLOB NOT NULL, reference BLOB NOT NULL, day INTEGER NOT NULL,
+    PRIMARY KEY (channel, device, reference)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE heal_nonces (nonce BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE heal_asks (device BLOB PRIMARY KEY, day INTEGER NOT NULL, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- A Welcome that answers a request, for when the log says that the old leaf is gone; or one into a successor, for when the
+-- person has chosen.
+CREATE TABLE kept_welcomes (channel BLOB PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+-- Contents as they stood in the log. body: absent once its author took it back. See heal/content.rs.
+CREATE TABLE contents (
+    channel BLOB NOT NULL, seq INTEGER NOT NULL, id BLOB NOT NULL UNIQUE, author TEXT NOT NULL, sent_ms INTEGER NOT NULL,
+    kind INTEGER NOT NULL, target BLOB, body BLOB, day INTEGER NOT NULL, PRIMARY KEY (channel, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX contents_by_target ON contents (target, channel, seq) WHERE target IS NOT NULL;
+-- From when on an account is a member: what was said before is not for it.
+CREATE TABLE joins (
+    channel BLOB NOT NULL, address TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (channel, address)
+) STRICT, WITHOUT ROWID;
+-- Spans of a log that this device could not get or not read; their places in the timeline are reserved.
+CREATE TABLE gaps (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, conversation BLOB NOT NULL, channel BLOB NOT NULL, from_seq INTEGER NOT NULL,
+    to_seq INTEGER NOT NULL, position INTEGER NOT NULL, since_ms INTEGER NOT NULL, next_ms INTEGER,
+    asks INTEGER NOT NULL DEFAULT 0, line BLOB
+) STRICT;
+CREATE INDEX gaps_of_channel ON gaps (channel, to_seq);
+-- A conversation that this device is founding anew: what in place of, until when members are waited for, and what their
+-- directories gave.
+CREATE TABLE refounding (
+    conversation BLOB PRIMARY KEY, predecessor BLOB NOT NULL, until_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE refounding_members (
+    conversation BLOB NOT NULL, address TEXT NOT NULL, fetched BLOB, PRIMARY KEY (conversation, address)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE gap_answers (
+    gap INTEGER NOT NULL, account TEXT NOT NULL, through_seq INTEGER NOT NULL, PRIMARY KEY (gap, account)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE gap_named (
+    gap INTEGER NOT NULL, id BLOB NOT NULL, seq INTEGER NOT NULL, author TEXT NOT NULL, sent_ms INTEGER NOT NULL,
+    words INTEGER NOT NULL, PRIMARY KEY (gap, id)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE welcomes (hash BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 1;
 ";

@@ -144,11 +144,8 @@ impl Session<'_> {
             'message_secrets', 'resumption_psk_store', 'own_leaf_index', 'group_epoch_secrets')),
             EXISTS (SELECT 1 FROM openmls_epoch_keys_pairs WHERE group_id = ?1)";
         let key = self.storage_key(group)?;
-        let (kinds, has_keys): (u32, bool) = self
-            .provider
-            .connection
-            .prepare_cached(rows)?
-            .query_row([&key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (kinds, has_keys): (u32, bool) =
+            self.provider.connection.prepare_cached(rows)?.query_row([&key], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(match kinds == GROUP_DATA_KINDS && has_keys {
             true => StoredGroup::At(context.epoch().as_u64()),
             false => StoredGroup::Incomplete,

@@ -2,6 +2,7 @@
 
 use crate::check;
 use crate::client::{Client, Crash};
+use crate::database;
 use crate::dice::Dice;
 use crate::link::Wire;
 use crate::server::Server;
@@ -194,6 +195,47 @@ impl Calm {
         self.server_loses(broken);
     }
 
+    /// Changes somebody's database behind their program's back, which ends and starts again for it.
+    ///
+    /// # Panics
+    /// Where the statements are wrong, or change nothing that is there.
+    #[allow(clippy::panic)]
+    pub fn damage(&mut self, who: usize, sql: &str) {
+        self.stop(who);
+        let at_rest = self.clients.get_mut(who).and_then(Client::at_rest);
+        if let Some(Err(fault)) = at_rest.map(|connection| connection.execute_batch(sql)) {
+            panic!("the damage failed: {fault}");
+        }
+        self.start(who);
+    }
+
+    /// A copy of somebody's database as it is now.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    #[allow(clippy::panic)]
+    pub fn copy(&mut self, who: usize) -> Vec<u8> {
+        self.stop(who);
+        let at_rest = self.clients.get_mut(who).and_then(Client::at_rest);
+        let copy = at_rest.map(|connection| database::to_bytes(connection));
+        let Some(Ok(copy)) = copy else { panic!("no copy: {copy:?}") };
+        self.start(who);
+        copy
+    }
+
+    /// Puts a copy in the place of somebody's database, as a restored disk does.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    #[allow(clippy::panic)]
+    pub fn restore(&mut self, who: usize, copy: &[u8]) {
+        self.stop(who);
+        let at_rest = self.clients.get_mut(who).and_then(Client::at_rest);
+        let restored = at_rest.map(|connection| database::from_bytes(copy).map(|fresh| *connection = fresh));
+        let Some(Ok(())) = restored else { panic!("not restored: {restored:?}") };
+        self.start(who);
+    }
+
     /// It starts again.
     pub fn start(&mut self, who: usize) {
         if let Some(client) = self.clients.get_mut(who)
@@ -219,6 +261,21 @@ impl Calm {
     /// Time passes.
     pub fn wait_ms(&mut self, ms: i64) {
         self.now_ms = self.now_ms.saturating_add(ms);
+    }
+
+    /// Time passes in steps, with everything that it brings.
+    pub fn live(&mut self, seconds: i64) {
+        for _ in 0..seconds.saturating_mul(4) {
+            self.wait_ms(250);
+            // Whatever can move at once does: a request, its answer, and what follows from it.
+            for _ in 0..4 {
+                let moved = (0..self.clients.len()).filter(|who| self.turn(*who)).count();
+                if moved == 0 {
+                    break;
+                }
+            }
+        }
+        self.settle();
     }
 
     /// Runs until nothing moves.

@@ -1,6 +1,7 @@
 //! One person's device: an engine over a database that survives its crashes.
 
 use crate::link::Wire;
+use aside_engine::heal::HealPace;
 use aside_engine::input::{Answer, Command, Input, Link, Now, Output};
 use aside_engine::{Defects, Engine, Options};
 use rand_chacha::ChaCha8Rng;
@@ -36,6 +37,14 @@ impl Client {
             rotate_after_join_ms: 4_000,
             rotate_every_ms: 1_000_000_000_000,
             receipt_delay_ms: 400,
+            heal: HealPace {
+                answer_step_ms: 200,
+                own_first_ms: 500,
+                ask_again_ms: 3_000,
+                refound_after_ms: 20_000,
+                refound_alone_after_ms: 60_000,
+                gap_patience_ms: 30_000,
+            },
             defects,
         };
         let at_rest = Connection::open_in_memory().map_err(|error| error.to_string())?;
@@ -65,6 +74,11 @@ impl Client {
             self.engine = Some(Engine::open(connection, self.options).map_err(|error| error.to_string())?);
         }
         Ok(())
+    }
+
+    /// The database, while the process does not run.
+    pub fn at_rest(&mut self) -> Option<&mut Connection> {
+        self.at_rest.as_mut()
     }
 
     /// The process ends: memory and connections are gone, the database stays. Returns the wires that broke.

@@ -8,6 +8,7 @@
 pub mod calm;
 pub mod check;
 mod client;
+mod database;
 mod dice;
 mod link;
 mod server;

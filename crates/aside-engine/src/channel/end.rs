@@ -13,7 +13,20 @@ use aside_protocol::id::ChannelId;
 use rusqlite::params;
 
 /// Tables with a column `channel` that mean nothing without the group.
-const TABLES: [&str; 5] = ["chain", "epochs", "roster", "pending_commits", "intents"];
+const TABLES: [&str; 12] = [
+    "chain",
+    "epochs",
+    "roster",
+    "pending_commits",
+    "intents",
+    "faults",
+    "readds",
+    "asked_keys",
+    "kept_welcomes",
+    "joins",
+    "gaps",
+    "contents",
+];
 
 /// A commit removed this device.
 pub(crate) fn removed(

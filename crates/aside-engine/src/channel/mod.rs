@@ -13,15 +13,16 @@ mod row;
 pub(crate) mod subscribe;
 
 pub(crate) use row::{
-    Channel, Live, add_recipient, add_to_roster, authenticator_at, choose_current, find, head_at, insert, note_epoch,
-    of_server, remove_from_roster, roster, set_live, set_rotation,
+    Channel, Live, add_recipient, add_to_roster, anchor, authenticator_at, choose_current, find, head_at, insert,
+    note_epoch, of_server, remove_from_roster, roster, set_live, set_rotation,
 };
 
 use crate::Heart;
 use crate::context::Context;
 use crate::conversation::ConversationId;
 use crate::error::EngineError;
-use aside_mls::{Group, GroupId};
+use crate::heal::{self, Fault};
+use aside_mls::{Group, GroupId, MlsError};
 use aside_protocol::id::ChannelId;
 use rusqlite::params;
 use std::collections::btree_map::Entry;
@@ -44,14 +45,19 @@ pub(crate) fn forget_all(
 }
 
 /// The group of a channel, loaded on first use. It is taken out of the map while it works, so that an error leaves no
-/// group in memory that is ahead of the disk.
+/// group in memory that is ahead of the disk. One that is damaged is asked for anew, and is `None` until then.
 pub(crate) fn take_group(
     heart: &mut Heart,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     channel: &ChannelId,
 ) -> Result<Option<Group>, EngineError> {
     match heart.groups.entry(*channel) {
         Entry::Occupied(entry) => Ok(Some(entry.remove())),
-        Entry::Vacant(_) => Ok(heart.mls.on(context.db).load_group(&GroupId(channel.0))?),
+        Entry::Vacant(_) => match heart.mls.on(context.db).load_group(&GroupId(channel.0)) {
+            Err(MlsError::Incomplete(_)) => {
+                heal::check::lost(heart, context, *channel, Fault::DamagedState).map(|()| None)
+            }
+            loaded => Ok(loaded?),
+        },
     }
 }

@@ -5,11 +5,12 @@ use super::subscribe::{link_to, prove};
 use super::{Channel, commit, end, take_group};
 use crate::Heart;
 use crate::contact;
-use crate::content::wrapper::Wrapper;
+use crate::content::wrapper::{Wrapper, message_id};
 use crate::content::{Content, MessageId};
 use crate::context::{Context, sql, unsql};
 use crate::conversation::{self, ConversationId};
 use crate::error::EngineError;
+use crate::heal::{self, Fork, ForkSign};
 use crate::network::Flight;
 use crate::timeline;
 use aside_protocol::channel::{EntryHeader, Position, Purpose};
@@ -36,7 +37,7 @@ pub(crate) fn queue(
     content: &Content,
     row: impl FnOnce(&[u8]) -> Option<MessageId>,
 ) -> Result<(), EngineError> {
-    let bytes = content.to_mimi(context.random()).encode();
+    let bytes = heal::content::to_mimi(context, content)?.encode();
     let message = row(&bytes);
     context
         .db
@@ -78,9 +79,16 @@ pub(crate) fn echoed(
     position: Position,
 ) -> Result<Outcome, EngineError> {
     if own.acked.is_some_and(|acked| acked != position) {
-        return Ok(Outcome::Paused("the server acknowledged a message at another place than it shows it".into()));
+        return Ok(Outcome::Stopped(Box::new(Fork::by_server(ForkSign::Moved, channel, Some(position)))));
     }
-    context.db.prepare_cached("DELETE FROM outbox WHERE place = ?")?.execute(params![own.place])?;
+    let (content, sent_ms): (Vec<u8>, i64) = context
+        .db
+        .prepare_cached("DELETE FROM outbox WHERE place = ? RETURNING content, sent_ms")?
+        .query_row(params![own.place], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if let Some(author) = heart.identity.as_ref().map(|identity| identity.address.clone()) {
+        let id = message_id(&author, &content);
+        heal::content::keep(context, (channel.id, position.seq), (&id, &author), sent_ms, &content)?;
+    }
     if let Some(message) = own.message {
         timeline::placed(context, &message, channel, position.seq)?;
     }
@@ -180,6 +188,11 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Chann
     }
     let link = link_to(channel.server);
     if !heart.links.get(&link).is_some_and(|state| state.may_write(&channel.id, channel.epoch)) {
+        return Ok(());
+    }
+    // What was encrypted before something went wrong waits with the rest.
+    let state = conversation::find(context.db, &channel.conversation)?.map(|row| row.state);
+    if matches!(state, Some(conversation::State::Paused | conversation::State::Healing)) {
         return Ok(());
     }
     encrypt_queued(heart, context, channel)?;

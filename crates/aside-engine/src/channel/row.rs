@@ -127,6 +127,11 @@ fn note_head(context: &Context<'_>, id: ChannelId, position: Position) -> Result
     Ok(())
 }
 
+/// The channel is read from here on.
+pub(crate) fn anchor(context: &Context<'_>, id: ChannelId, position: Position) -> Result<(), EngineError> {
+    set_position(context, id, position)
+}
+
 /// The head after an entry, if this device computed it.
 pub(crate) fn head_at(db: &Connection, id: &ChannelId, seq: u64) -> Result<Option<ChainHead>, EngineError> {
     let mut statement = db.prepare_cached("SELECT head FROM chain WHERE channel = ? AND seq = ?")?;
@@ -229,11 +234,12 @@ pub(crate) fn roster(db: &Connection, id: &ChannelId) -> Result<Vec<Recipient>, 
     .collect()
 }
 
-/// Where both sides founded the conversation at the same time, both use the channel with the lowest id.
+/// Where both sides founded the conversation at the same time, both use the channel with the lowest id. One that has a
+/// successor is not used any more.
 pub(crate) fn choose_current(context: &mut Context<'_>, conversation: ConversationId) -> Result<(), EngineError> {
     let lowest: Option<[u8; 32]> = context
         .db
-        .prepare_cached("SELECT MIN(id) FROM channels WHERE conversation = ? AND live = 1")?
+        .prepare_cached("SELECT MIN(id) FROM channels WHERE conversation = ? AND live = 1 AND successor IS NULL")?
         .query_row(params![conversation], |row| row.get(0))?;
     match lowest {
         Some(id) => conversation::set_channel(context, conversation, ChannelId(id)),

@@ -4,6 +4,7 @@ use super::{OtherKeys, add, block, links, notice, rename, requests};
 use crate::Heart;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::heal;
 use crate::input::{Answer, Command};
 use crate::view::NoticeAction;
 
@@ -28,6 +29,8 @@ pub(crate) fn run(heart: &mut Heart, context: &mut Context<'_>, command: Command
                 NoticeAction::AcceptKeys => notice::accept_keys(heart, context, conversation)?,
                 // Looking at the safety number changes nothing by itself.
                 NoticeAction::Compare => {}
+                NoticeAction::Continue => heal::notice::go_on(heart, context, conversation)?,
+                NoticeAction::Leave => return heal::notice::leave(heart, context, conversation),
             }
             Ok(Answer::Conversation(conversation))
         }

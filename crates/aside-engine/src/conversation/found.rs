@@ -12,6 +12,7 @@ use crate::channel::{self, intent};
 use crate::contact;
 use crate::context::{Context, stored, to_store};
 use crate::error::EngineError;
+use crate::heal;
 use crate::inbox::welcome::{self, Recipient, Welcomes};
 use crate::input::ServerId;
 use crate::job::{self, Job, NewChannel};
@@ -286,5 +287,6 @@ pub(crate) fn channel_is_made(
     if conversation.state == State::Pending {
         set_state(context, conversation.id, State::Active)?;
     }
+    heal::refound::made(heart, context, &row)?;
     channel::choose_current(context, conversation.id)
 }

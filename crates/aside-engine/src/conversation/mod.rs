@@ -10,7 +10,7 @@ pub(crate) use member::{
     MemberRow, Standing, add_member, leavers, members, set_adding, set_leaving, set_not_added, show_group,
 };
 pub(crate) use row::{
-    Conversation, IsAdmin, State, all, find, insert, next_position, pause, set_channel, set_out, set_state, touch,
+    Conversation, IsAdmin, State, all, find, insert, next_position, pause, set_channel, set_out, set_state, stop, touch,
 };
 
 crate::id::row_id!(

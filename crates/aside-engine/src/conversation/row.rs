@@ -22,6 +22,8 @@ pub(crate) enum State {
     Removed = 5,
     /// This person left: nothing is shown or sent any more but that they did.
     Leaving = 6,
+    /// Something is being repaired; what is written is queued. See `heal`.
+    Healing = 7,
 }
 
 impl State {
@@ -34,6 +36,7 @@ impl State {
             4 => Ok(State::Left),
             5 => Ok(State::Removed),
             6 => Ok(State::Leaving),
+            7 => Ok(State::Healing),
             _ => Err(EngineError::Damaged { what: "conversation state" }),
         }
     }
@@ -41,7 +44,7 @@ impl State {
     /// Whether the conversation's log is read on.
     pub fn is_read(self) -> bool {
         match self {
-            State::Pending | State::Active | State::Request | State::Leaving => true,
+            State::Pending | State::Active | State::Request | State::Leaving | State::Healing => true,
             State::Paused | State::Left | State::Removed => false,
         }
     }
@@ -180,6 +183,22 @@ pub(crate) fn pause(context: &mut Context<'_>, id: ConversationId, reason: &str)
         .db
         .prepare_cached("UPDATE conversations SET state = ?, paused = COALESCE(paused, ?) WHERE id = ?")?
         .execute(params![State::Paused as i64, reason, id])?;
+    context.changed(Change::Conversation(id));
+    Ok(())
+}
+
+/// Stops a conversation for a fault, in place of whatever stopped it before.
+pub(crate) fn stop(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    state: State,
+    words: &str,
+) -> Result<(), EngineError> {
+    context.db.prepare_cached("UPDATE conversations SET state = ?, paused = ? WHERE id = ?")?.execute(params![
+        state as i64,
+        words,
+        id
+    ])?;
     context.changed(Change::Conversation(id));
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::content::ConsistencyReport;
 use crate::content::wrapper::{pad, unpad};
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::heal::letter::HealLetter;
 use crate::inbox::welcome::Recipient;
 use crate::job::{self, Job};
 use aside_protocol::codec;
@@ -31,6 +32,9 @@ pub(crate) enum Letter {
     /// How a member sees a channel.
     #[n(1)]
     Report(#[n(0)] ConsistencyReport),
+    /// Something is to be healed.
+    #[n(10)]
+    Heal(#[n(0)] Box<HealLetter>),
 }
 
 #[derive(Debug, Clone, Encode, Decode)]

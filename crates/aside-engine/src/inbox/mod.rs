@@ -1,6 +1,7 @@
 //! The inbox: sealed envelopes for this device, from senders whom the server does not know.
 
-mod envelope;
+pub(crate) mod again;
+pub(crate) mod envelope;
 pub(crate) mod report;
 pub(crate) mod welcome;
 
@@ -9,6 +10,7 @@ use crate::account;
 use crate::contact::{self, keys::Seen};
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::heal;
 use aside_protocol::inbox::InboxEntry;
 use envelope::Letter;
 
@@ -31,5 +33,6 @@ pub(crate) fn take(heart: &mut Heart, context: &mut Context<'_>, entry: &InboxEn
     match letter {
         Letter::Welcome(letter) => welcome::take(heart, context, &sender, *letter),
         Letter::Report(report) => report::take(heart, context, &sender, &report),
+        Letter::Heal(letter) => heal::take(heart, context, &sender, &letter),
     }
 }

@@ -1,5 +1,6 @@
 //! Welcomes: into a group that somebody founded or that somebody was added to.
 
+use super::again;
 use super::envelope::{self, Letter};
 use crate::Heart;
 use crate::channel::{self, Channel, Live, outbox};
@@ -8,6 +9,8 @@ use crate::content::{Arrival, Content};
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
+use crate::heal::follow;
+use crate::heal::refound::{self, Predecessor};
 use crate::input::{Change, ServerId};
 use crate::view::ConversationKind;
 use crate::{server, timeline};
@@ -84,11 +87,11 @@ pub(crate) struct WelcomeLetter {
     channel_server: ServerPin,
     /// Where the adder's inbox is, and what lets the joiner write to it.
     #[n(1)]
-    adder_server: ServerPin,
+    pub(super) adder_server: ServerPin,
     #[n(2)]
-    adder_token: DeliveryToken,
+    pub(super) adder_token: DeliveryToken,
     #[n(3)]
-    adder_record: DeviceRecord,
+    pub(super) adder_record: DeviceRecord,
     /// Proof that the adder was given a link of the joiner's, and which one.
     #[n(4)]
     introduction: Option<(Hash, Hash)>,
@@ -98,16 +101,19 @@ pub(crate) struct WelcomeLetter {
     #[n(6)]
     channel: ChannelId,
     #[n(7)]
-    epoch: u64,
+    pub(super) epoch: u64,
     /// The joiner reads from here on.
     #[n(8)]
-    anchor: Position,
+    pub(super) anchor: Position,
     #[n(9)]
     suite: u16,
     #[n(10)]
-    welcome: ByteVec,
+    pub(super) welcome: ByteVec,
     #[n(11)]
-    ratchet_tree: ByteVec,
+    pub(super) ratchet_tree: ByteVec,
+    /// What the channel was founded in place of.
+    #[n(12)]
+    pub(super) predecessor: Option<Predecessor>,
 }
 
 /// Sends the Welcomes of a commit that the server has taken; `row` stands behind it.
@@ -133,6 +139,7 @@ pub(crate) fn release(
             suite: SUITE,
             welcome,
             ratchet_tree: welcomes.ratchet_tree.clone(),
+            predecessor: refound::predecessor_of(context.db, &row.id)?,
         };
         envelope::send(heart, context, identity, &recipient, &Letter::Welcome(Box::new(letter)))?;
     }
@@ -152,10 +159,14 @@ pub(crate) fn take(
         .prepare_cached("INSERT OR IGNORE INTO welcomes (hash, day) VALUES (?, ?)")?
         .execute(params![hash, context.now.day()])?
         == 1;
-    if !is_first
-        || !is_of_own_inbox(sender, &letter)
-        || letter.suite != SUITE
-        || channel::find(context.db, &letter.channel)?.is_some()
+    if !is_first || !is_of_own_inbox(sender, &letter) || letter.suite != SUITE {
+        return Ok(());
+    }
+    if let Some(row) = channel::find(context.db, &letter.channel)? {
+        return again::into_known(heart, context, sender, &letter, &row);
+    }
+    if let Some(predecessor) = &letter.predecessor
+        && again::into_successor(heart, context, sender, &letter, predecessor)?
     {
         return Ok(());
     }
@@ -280,7 +291,7 @@ pub(crate) fn accept(heart: &mut Heart, context: &mut Context<'_>, kept: &[u8]) 
 }
 
 /// Joins the group and writes its channel down; reading begins at the anchor.
-fn follow(
+pub(super) fn follow(
     heart: &mut Heart,
     context: &mut Context<'_>,
     sender: &MemberCredential,
@@ -298,7 +309,11 @@ fn follow(
         Err(JoinError::Mls(error)) => return Err(error.into()),
         Err(_) => return not_joined(context, sender, id),
     };
-    if !is_as_announced(heart, &group, sender, letter)? {
+    let is_known = match &letter.predecessor {
+        Some(predecessor) => channel::find(context.db, &predecessor.channel)?.is_some(),
+        None => false,
+    };
+    if (is_known && !follow::is_agreed(context, id, &group)?) || !is_as_announced(heart, &group, sender, letter)? {
         heart.mls.on(context.db).delete_group(&group.id())?;
         return not_joined(context, sender, id);
     }
@@ -311,13 +326,17 @@ fn follow(
     let members = group.members()?;
     contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
     conversation::show_group(context, id, &members, &group.metadata()?)?;
-    if !is_direct {
+    let successor_of = letter.predecessor.as_ref().filter(|_| is_known);
+    if !is_direct && successor_of.is_none() {
         let words = format!("{} added you to the group", sender.address.name);
         timeline::note(context, id, &sender.address, &words)?;
     }
     heart.groups.insert(letter.channel, group);
     conversation::set_state(context, id, State::Active)?;
     channel::choose_current(context, id)?;
+    if let (Some(predecessor), Some(row)) = (successor_of, channel::find(context.db, &letter.channel)?) {
+        follow::adopt(heart, context, &row, predecessor)?;
+    }
     let rotate_at = context.now.unix_ms.saturating_add(heart.options.rotate_after_join_ms);
     let jitter = context.random_ms(heart.options.rotate_after_join_ms.max(1));
     channel::set_rotation(context, letter.channel, Some(rotate_at.saturating_add(jitter)))?;
@@ -328,7 +347,7 @@ fn follow(
 }
 
 /// The group must be what the letter says: in that epoch, of the sender and this device, and direct only with two people.
-fn is_as_announced(
+pub(super) fn is_as_announced(
     heart: &Heart,
     group: &Group,
     sender: &MemberCredential,

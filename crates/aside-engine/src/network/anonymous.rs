@@ -7,6 +7,7 @@ use crate::contact;
 use crate::context::Context;
 use crate::conversation;
 use crate::error::EngineError;
+use crate::heal;
 use crate::input::Link;
 use crate::job::{self, Job, JobId};
 use aside_protocol::frame::ServerFrame;
@@ -78,6 +79,8 @@ fn answered(
         (Flight::Job(id), Answer::KeyPackages { account, key_packages }) => {
             if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
                 conversation::fetched(heart, context, (conversation, &member), account, key_packages)?;
+            } else if let Some(Job::FetchForSuccessor(conversation, member, _)) = job::find(context, id)? {
+                heal::refound::fetched(heart, context, conversation, &member, Some((account, key_packages)))?;
             }
             job::done(context, id)
         }
@@ -134,6 +137,9 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
     if *refusal == Refusal::UnknownAccountOrToken && may_be_early(context, id)? {
         return Ok(());
     }
+    if let Some(Job::FetchForSuccessor(conversation, member, _)) = job::find(context, id)? {
+        heal::refound::fetched(heart, context, conversation, &member, None)?;
+    }
     if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
         let why = match refusal {
             Refusal::UnknownAccountOrToken => {
@@ -151,7 +157,7 @@ fn may_be_early(context: &mut Context<'_>, id: JobId) -> Result<bool, EngineErro
     let is_of_friend = match job::find(context, id)? {
         Some(Job::FetchKeyPackages(_, member)) => contact::find(context.db, &member)?
             .is_some_and(|contact| contact.state == contact::State::Active && contact.introduction.is_none()),
-        Some(Job::Deliver(_)) => true,
+        Some(Job::Deliver(_) | Job::FetchForSuccessor(..)) => true,
         _ => false,
     };
     Ok(is_of_friend && job::later(context, id)? <= EARLY_ATTEMPTS_MAX)

@@ -9,7 +9,7 @@ use crate::conversation::{self, ConversationId, next_position, touch};
 use crate::error::EngineError;
 use crate::group;
 use crate::input::Change;
-use crate::{contact, server};
+use crate::{contact, heal, server};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::ChannelId;
 use rusqlite::{OptionalExtension, params};
@@ -25,6 +25,8 @@ pub(crate) struct Taken {
     pub seq: u64,
     pub author: AccountAddress,
     pub sent_ms: i64,
+    /// Its place, where it was kept free; otherwise it stands behind what is there.
+    pub position: Option<i64>,
 }
 
 /// Acts on somebody else's content.
@@ -40,13 +42,13 @@ pub(crate) fn take(
     }
     match content {
         Content::Text { text, reply_to } => {
-            insert(context, channel.conversation, taken, &text, reply_to)?;
-            receipts::received(heart, context, channel, taken)
+            let is_own = insert(heart, context, channel.conversation, taken, (&text, reply_to))?;
+            if is_own { Ok(()) } else { receipts::received(heart, context, channel, taken) }
         }
         Content::Unknown { media_type } => {
             let words = format!("[a message of a kind that this version does not know: {media_type}]");
-            insert(context, channel.conversation, taken, &words, None)?;
-            receipts::received(heart, context, channel, taken)
+            let is_own = insert(heart, context, channel.conversation, taken, (&words, None))?;
+            if is_own { Ok(()) } else { receipts::received(heart, context, channel, taken) }
         }
         Content::Edit { target, text } => edit(context, &taken.author, &target, &text),
         Content::Delete { target } => delete(context, &taken.author, &target),
@@ -63,14 +65,19 @@ fn is_unheard(context: &Context<'_>, channel: &Channel, author: &AccountAddress)
     Ok(row.is_some_and(|row| row.peer.as_ref() == Some(author)) && contact::block::is_blocked(context.db, author)?)
 }
 
+/// Writes a message down; `true`: it is this person's own, from another device or from before a loss.
 fn insert(
+    heart: &Heart,
     context: &mut Context<'_>,
     conversation: ConversationId,
     taken: &Taken,
-    text: &str,
-    reply_to: Option<MessageId>,
-) -> Result<(), EngineError> {
-    let position = next_position(context, conversation)?;
+    (text, reply_to): (&str, Option<MessageId>),
+) -> Result<bool, EngineError> {
+    let is_own = heart.identity.as_ref().is_some_and(|identity| identity.address == taken.author);
+    let position = match taken.position {
+        Some(position) => position,
+        None => next_position(context, conversation)?,
+    };
     let sent_ms = taken.sent_ms.min(context.now.unix_ms.saturating_add(CLOCK_AHEAD_MS_MAX)).max(0);
     // OR IGNORE only where deduplication is switched off on purpose would let a second row through.
     let id = if context.defects.dedupe_off() { MessageId(context.random()) } else { taken.id };
@@ -78,7 +85,7 @@ fn insert(
         .db
         .prepare_cached(
             "INSERT INTO messages (id, conversation, channel, seq, position, sender, own, kind, text, sent_ms, reply_to,
-             acknowledged) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, 1)",
+             acknowledged) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
         )?
         .execute(params![
             id,
@@ -87,6 +94,7 @@ fn insert(
             sql(taken.seq),
             position,
             taken.author.to_string(),
+            is_own,
             RowKind::Text as i64,
             text,
             sent_ms,
@@ -94,7 +102,7 @@ fn insert(
         ])?;
     touch(context, conversation)?;
     context.changed(Change::Message(id));
-    Ok(())
+    Ok(is_own)
 }
 
 /// Replaces an author's words.
@@ -137,6 +145,7 @@ pub(crate) fn delete(
         return Ok(());
     }
     context.db.prepare_cached("UPDATE messages SET text = '', deleted = 1 WHERE id = ?")?.execute(params![target])?;
+    heal::content::forget_words(context, target)?;
     context.db.prepare_cached("DELETE FROM reactions WHERE message = ?")?.execute(params![target])?;
     context.changed(Change::Message(*target));
     context.changed(Change::Conversation(owned.conversation));

@@ -9,6 +9,7 @@ use crate::contact::OwnLink;
 use crate::context::{stored, unsql};
 use crate::conversation::{self, ConversationId, MemberRow, Standing, State};
 use crate::error::EngineError;
+use crate::heal;
 use crate::settings::Settings;
 use crate::{Engine, contact, pump, safety};
 use aside_mls::Picture;
@@ -90,7 +91,10 @@ impl Engine {
             .query_row(params![row.id, row.read_position], |row| row.get(0))?;
         let members = self.members(&row.id)?;
         let my_role = self.my_role(&row, &members);
-        let notice = contact::notice::of(&self.db, &row)?;
+        let notice = match heal::notice::of(&self.db, &row)? {
+            None => contact::notice::of(&self.db, &row)?,
+            notice => notice,
+        };
         let (title, blocked) = match &row.peer {
             Some(peer) => (contact::display_name(&self.db, peer)?, contact::block::is_blocked(&self.db, peer)?),
             None => (row.title, false),
@@ -112,7 +116,7 @@ impl Engine {
             draft: row.draft,
             state: match row.state {
                 State::Active => ConversationState::Active,
-                State::Pending => ConversationState::Pending,
+                State::Pending | State::Healing => ConversationState::Pending,
                 State::Request => ConversationState::Request,
                 State::Paused | State::Left | State::Removed | State::Leaving => ConversationState::Paused,
             },

@@ -122,6 +122,14 @@ pub enum ConversationState {
 pub enum NoticeKind {
     /// Somebody's keys changed in a way that a person has to look at.
     KeyChanged,
+    /// The server showed different histories.
+    Fork,
+    /// Something is being repaired.
+    Healing,
+    /// This person is out of it.
+    Removed,
+    /// It cannot be repaired from here.
+    Lost,
 }
 
 /// What a person can do about a notice.
@@ -132,6 +140,10 @@ pub enum NoticeAction {
     AcceptKeys,
     /// Shows the safety number.
     Compare,
+    /// Goes on in spite of it.
+    Continue,
+    /// Leaves the group.
+    Leave,
 }
 
 /// Something that a person has to look at before a conversation goes on.

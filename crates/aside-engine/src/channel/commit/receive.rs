@@ -11,14 +11,14 @@ use crate::context::Context;
 use crate::conversation;
 use crate::error::EngineError;
 use crate::group;
+use crate::heal::letter::StuckAt;
+use crate::heal::{self, Fault};
 use crate::inbox::welcome;
-use aside_mls::{Group, KeyVerdict, Member, Metadata, ProcessError, Processed, SealedError, StagedCommit};
+use aside_mls::{Group, KeyVerdict, Member, Metadata, MlsError, ProcessError, Processed, SealedError, StagedCommit};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::{Body, Entry, Position};
+use aside_protocol::identity::MemberCredential;
 use rusqlite::params;
-use std::borrow::Cow;
-
-const UNREADABLE: &str = "a change to the members or keys of this conversation cannot be read by this device";
 
 /// What of the group a commit may change.
 struct Before {
@@ -41,7 +41,7 @@ pub(crate) fn received(
     position: Position,
 ) -> Result<Outcome, EngineError> {
     let Some(mut group) = take_group(heart, context, &channel.id)? else {
-        return Ok(Outcome::Paused("this device has lost the keys of the conversation".into()));
+        return Ok(Outcome::Stopped(Fault::DamagedState.into()));
     };
     let own = pending(context, &channel.id)?;
     let is_own = |own: &Pending| {
@@ -60,15 +60,18 @@ pub(crate) fn received(
     }
     // A commit that is refused leaves no trace: whoever asks again is judged from the same state.
     context.db.execute_batch("SAVEPOINT commit_is_judged")?;
-    let staged = match stage(heart, context, channel, &mut group, entry)? {
+    let staged = match stage(heart, context, channel, &mut group, (entry, position))? {
         Ok(staged) => staged,
-        Err(reason) => {
+        Err(fault) => {
             context.db.execute_batch("ROLLBACK TO commit_is_judged; RELEASE commit_is_judged")?;
-            return Ok(Outcome::Paused(reason));
+            return Ok(Outcome::Stopped(Box::new(fault)));
         }
     };
     context.db.execute_batch("RELEASE commit_is_judged")?;
     let author = staged.committer.credential.address.clone();
+    if staged.self_removed && is_swapped(heart, &staged) {
+        return Ok(Outcome::Swapped);
+    }
     if staged.self_removed {
         group.merge_staged(&heart.mls.on(context.db), staged)?;
         end::removed(heart, context, channel, &author)?;
@@ -77,6 +80,7 @@ pub(crate) fn received(
     let is_visible = !staged.added.is_empty() || !staged.removed.is_empty() || staged.metadata_after.is_some();
     let before = if is_visible { Some(Before::of(&group)?) } else { None };
     intent::others_added(context, &channel.id, staged.added_references())?;
+    heal::answer::others_added(context, &channel.id, staged.added_references())?;
     let leaf = staged.committer.leaf;
     group.merge_staged(&heart.mls.on(context.db), staged)?;
     // A leaf may have come back with another chain; where its author took itself out, there is none.
@@ -84,6 +88,14 @@ pub(crate) fn received(
         contact::keys::saw_members(context, channel.conversation, [&committer.credential])?;
     }
     merged(heart, context, channel, group, (&author, before))
+}
+
+/// Whether the commit that removes this device's leaf puts a fresh one in its place.
+fn is_swapped(heart: &Heart, staged: &StagedCommit) -> bool {
+    let Some(identity) = &heart.identity else { return false };
+    let is_own =
+        |added: &MemberCredential| added.address == identity.address && added.certificate.device == identity.device();
+    staged.added.iter().any(is_own)
 }
 
 /// The server took our commit: it is merged, and its Welcomes go out in the same transaction.
@@ -95,7 +107,7 @@ fn taken(
     own: Pending,
     position: Position,
 ) -> Result<Outcome, EngineError> {
-    let Some(identity) = &heart.identity else { return Ok(Outcome::Paused(UNREADABLE.into())) };
+    let Some(identity) = &heart.identity else { return Ok(Outcome::Stopped(Fault::MissingState.into())) };
     let author = identity.address.clone();
     let before = Before::of(&group)?;
     group.merge_pending(&heart.mls.on(context.db))?;
@@ -115,55 +127,51 @@ fn taken(
     Ok(outcome)
 }
 
-/// Opens, processes and judges another's commit. `Err` inside: the reason to stop, which names its author where a
-/// signature does.
+/// Opens, processes and judges another's commit. `Err` inside: why to stop, which names its author where a signature
+/// does.
 fn stage(
     heart: &Heart,
     context: &Context<'_>,
     channel: &Channel,
     group: &mut Group,
-    entry: &Entry,
-) -> Result<Result<StagedCommit, Cow<'static, str>>, EngineError> {
+    (entry, position): (&Entry, Position),
+) -> Result<Result<StagedCommit, Fault>, EngineError> {
     let (Body::Present(body), Some(next_keys)) = (&entry.body, &entry.header.next_keys) else {
-        let words = "this device was away for so long that the server has forgotten what it missed";
-        return Ok(Err(words.into()));
+        return Ok(Err(Fault::Expired));
     };
+    let at = StuckAt { epoch: channel.epoch, entry: position };
     let mls = heart.mls.on(context.db);
     let opened = match group.open_commit(&mls, &channel.id, body, next_keys) {
         Ok(opened) => opened,
-        Err(SealedError::Mls(error)) => return Err(error.into()),
-        Err(_) => return Ok(Err(UNREADABLE.into())),
+        Err(SealedError::Mls(MlsError::Storage(error))) => return Err(error.into()),
+        Err(_) => return Ok(Err(Fault::GarbageCommit(at))),
     };
     let staged = match group.process(&mls, &opened.commit) {
         Ok(Processed::Commit(staged)) => staged,
-        Ok(Processed::Application { .. }) => return Ok(Err(UNREADABLE.into())),
-        Err(ProcessError::Mls(error)) => return Err(error.into()),
-        Err(error) => return Ok(Err(refusal(&error))),
+        Ok(Processed::Application { .. }) => return Ok(Err(Fault::GarbageCommit(at))),
+        Err(ProcessError::Mls(MlsError::Storage(error))) => return Err(error.into()),
+        Err(error) => return Ok(Err(refusal(&error, at))),
     };
     match staged.judge_keys(&mls, &channel.id, next_keys, opened.evidence)? {
         KeyVerdict::Agreed => Ok(Ok(staged)),
         KeyVerdict::LeafLied { .. } => {
-            let author = &staged.committer.credential.address;
-            Ok(Err(format!("{author} announced wrong keys for this conversation").into()))
+            let author = staged.committer.credential.address.clone();
+            Ok(Err(Fault::WrongKeys(at, opened.statement.map(|statement| (author, statement)))))
         }
-        KeyVerdict::NobodyToBlame => Ok(Err(UNREADABLE.into())),
+        KeyVerdict::NobodyToBlame => Ok(Err(Fault::GarbageCommit(at))),
     }
 }
 
-/// What a person reads of a refused commit. MLS has checked the author's signature where one is named.
-fn refusal(error: &ProcessError) -> Cow<'static, str> {
-    let of = |author: &Member| author.credential.address.clone();
+/// What a refused commit means. MLS has checked the author's signature where one is named.
+fn refusal(error: &ProcessError, at: StuckAt) -> Fault {
     match error {
-        ProcessError::RoleForbids { author, what } => {
-            format!("{} tried to {what} without being allowed to", of(author)).into()
-        }
-        ProcessError::Credential { author, .. } | ProcessError::UnusableKey { author } => {
-            format!("{} tried to put somebody into the conversation whose keys do not check out", of(author)).into()
-        }
-        ProcessError::Metadata { author, .. } => {
-            format!("{} tried to give the group a title, picture or admins that it cannot have", of(author)).into()
-        }
-        _ => UNREADABLE.into(),
+        // This very device made it and does not know it.
+        ProcessError::OwnMessage => Fault::OldState,
+        ProcessError::RoleForbids { author, .. }
+        | ProcessError::Credential { author, .. }
+        | ProcessError::UnusableKey { author }
+        | ProcessError::Metadata { author, .. } => Fault::ForbiddenCommit(at, author.credential.address.clone()),
+        _ => Fault::GarbageCommit(at),
     }
 }
 
@@ -201,6 +209,9 @@ fn show(
         if !members.iter().any(|member| member.credential.certificate.device == certificate.device) {
             remove_from_roster(context, channel.id, &certificate.device)?;
         }
+    }
+    for address in &changes.added {
+        heal::answer::joined(context, channel, address)?;
     }
     for address in &changes.removed {
         intent::account_is_out(context, &channel.id, address)?;
