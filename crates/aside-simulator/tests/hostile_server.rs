@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use aside_engine::input::ConnectionKind;
-use aside_engine::view::{ContactState, ConversationState, MessageKind, NoticeKind};
+use aside_engine::view::{ContactState, ConversationState, MessageKind};
 use aside_protocol::channel::{Body, EpochKeys};
 use aside_protocol::frame::ServerFrame;
 use aside_protocol::frame::anonymous::{Answer, FromServer, Push};
@@ -187,15 +187,16 @@ fn wrong_next_epoch_keys_from_the_server_blame_nobody_and_heal() {
     calm.command(0, aside_engine::input::Command::RotateKeys { conversation });
     calm.settle();
     calm.be_honest();
-    let row = calm.first_conversation(1).unwrap();
-    let reason = row.paused_reason.unwrap();
-    assert_eq!(reason, "a change to the members or keys of this conversation cannot be read by this device");
-    assert_eq!(row.notice.unwrap().kind, NoticeKind::Healing);
     calm.live(15);
     calm.write(0, "healed");
     calm.settle();
     assert_eq!(calm.texts(1), ["before", "healed"]);
-    assert_eq!(calm.first_conversation(1).unwrap().notice, None);
+    let row = calm.first_conversation(1).unwrap();
+    assert_eq!((row.state, row.notice), (ConversationState::Active, None));
+    let evidence = calm.engine(1).unwrap().evidence(&row.id).unwrap();
+    assert_eq!(evidence[0].what, "a change to the members or keys of this conversation cannot be read by this device");
+    assert!(evidence.iter().all(|piece| piece.culprit.is_none()), "nobody is blamed for what the server may have done");
+    assert!(calm.engine(1).unwrap().heal_counts().unwrap().re_added >= 1);
 }
 
 #[test]
