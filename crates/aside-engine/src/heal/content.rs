@@ -99,6 +99,9 @@ pub(crate) fn keep(
     Ok(())
 }
 
+/// A content by its name, with its body unless its author took it back.
+pub(super) type WithBody = (Named, Option<Vec<u8>>);
+
 /// What stands in a span of a log, in its order, up to a number of rows; of a message that its author took back only the
 /// place.
 pub(super) fn span(
@@ -106,7 +109,7 @@ pub(super) fn span(
     channel: &ChannelId,
     (from, to): (u64, u64),
     limit: u32,
-) -> Result<Vec<(Named, Option<Vec<u8>>)>, EngineError> {
+) -> Result<Vec<WithBody>, EngineError> {
     let mut statement = db.prepare_cached(
         "SELECT seq, id, author, sent_ms, kind, body FROM contents
          WHERE channel = ? AND seq BETWEEN ? AND ? AND (body IS NOT NULL OR kind = 0) ORDER BY seq LIMIT ?",
