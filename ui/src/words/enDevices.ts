@@ -47,7 +47,7 @@ export const devices = {
     current: 'Your devices',
     gone: 'Removed',
     thisOne: 'This device',
-    added: (date: string) => `Added on ${date}`,
+    added: (date: string) => `Since ${date}`,
     removedOn: (date: string) => `Removed on ${date}`,
     link: 'Link a new device',
     steps: [

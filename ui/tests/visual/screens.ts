@@ -239,6 +239,7 @@ export const screens: Screen[] = [
       await page.getByTestId('crop-use').click();
       await expect(page.getByTestId('crop-view')).toHaveCount(0);
       await page.waitForLoadState('networkidle');
+      await page.mouse.move(0, 0);
     },
   },
   {
