@@ -12,6 +12,12 @@ export function isLastAdmin(conversation: Conversation): boolean {
   return conversation.my_role === 'admin' && others.length > 0 && others.every((member) => member.role !== 'admin');
 }
 
+/** I have asked to join, and nobody has let me in yet. */
+export function isOutside(conversation: Conversation): boolean {
+  const inside = conversation.my_role !== undefined || conversation.members.some((member) => member.is_self && member.role === 'admin');
+  return conversation.kind === 'group' && conversation.state === 'pending' && !inside;
+}
+
 /** Me first, then admins, then everybody by name. */
 export function inOrder(members: readonly Member[]): Member[] {
   const rank = (member: Member) => (member.is_self ? 0 : member.role === 'admin' ? 1 : 2);
