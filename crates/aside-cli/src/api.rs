@@ -29,12 +29,20 @@ pub struct ServerConnection {
     pub advice: Option<String>,
 }
 
-/// `Person`, and `Member` with it.
+/// `Person`.
 #[derive(Debug, Deserialize)]
 pub struct Person {
-    pub address: String,
     pub display_name: String,
     pub is_self: bool,
+}
+
+/// `Member`.
+#[derive(Debug, Deserialize)]
+pub struct Member {
+    pub address: String,
+    pub is_self: bool,
+    pub role: Option<String>,
+    pub state: Option<String>,
 }
 
 /// `MessagePreview`.
@@ -50,7 +58,7 @@ pub struct Conversation {
     pub id: String,
     pub title: String,
     pub peer: Option<String>,
-    pub members: Vec<Person>,
+    pub members: Vec<Member>,
     pub last_message: Option<Preview>,
     pub unread_count: u32,
     pub state: String,
@@ -167,6 +175,11 @@ impl Api {
     /// Ends something.
     pub async fn delete(&self, path: &str) -> Result<(), CallFailure> {
         self.call(self.request(Method::DELETE, path)).await.map(drop)
+    }
+
+    /// Removes, and reads what came of it.
+    pub async fn remove<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallFailure> {
+        read(self.call(self.request(Method::DELETE, path)).await?).await
     }
 
     /// Does something that has no answer.

@@ -189,6 +189,63 @@ pub enum Group {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Show who is in a group
+    Members {
+        /// The group
+        title: String,
+    },
+    /// Add contacts to a group
+    Add {
+        /// The group
+        title: String,
+        /// Contacts, one or more
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Remove a member from a group
+    Remove {
+        /// The group
+        title: String,
+        /// A member
+        name: String,
+    },
+    /// Make a member an admin, who may change the group
+    Promote {
+        /// The group
+        title: String,
+        /// A member
+        name: String,
+    },
+    /// Make an admin a member like others
+    Demote {
+        /// The group
+        title: String,
+        /// An admin
+        name: String,
+    },
+    /// Give a group another title
+    Rename {
+        /// The group
+        title: String,
+        /// Its title from then on
+        new_title: String,
+    },
+    /// Give a group a picture, or take it away
+    Picture {
+        /// The group
+        title: String,
+        /// JPEG, PNG or WebP, at most 16 KiB
+        #[arg(required_unless_present = "none")]
+        file: Option<std::path::PathBuf>,
+        /// Take the picture away
+        #[arg(long, conflicts_with = "file")]
+        none: bool,
+    },
+    /// Leave a group
+    Leave {
+        /// The group
+        title: String,
+    },
 }
 
 #[cfg(test)]
@@ -217,6 +274,11 @@ mod tests {
             "aside contacts block bob --json",
             "aside requests accept bob",
             "aside safety bob --scan aside-safety:v1:00",
+            "aside --profile p group add title alice",
+            "aside --profile p group remove title alice",
+            "aside group promote title alice",
+            "aside group picture title --none",
+            "aside group members title --json",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

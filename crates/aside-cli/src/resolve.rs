@@ -30,6 +30,9 @@ pub enum ResolveError {
     /// A group, where a person is needed.
     #[error("{0:?} is a group, and here a person is needed")]
     NotAPerson(String),
+    /// A person, where a group is needed.
+    #[error("{0:?} is a person, and here a group is needed")]
+    NotAGroup(String),
     /// Several.
     #[error("{name:?} may be any of these; name one of them in full:\n{}", candidates.join("\n"))]
     Ambiguous {
@@ -38,6 +41,19 @@ pub enum ResolveError {
         /// Each with a form that names it alone.
         candidates: Vec<String>,
     },
+}
+
+impl Target {
+    /// Somebody who need not be a contact, as a member of a group.
+    pub fn person(address: &str) -> Self {
+        Self {
+            conversation_id: String::new(),
+            label: address.to_owned(),
+            is_person: true,
+            given_name: None,
+            members: Vec::new(),
+        }
+    }
 }
 
 /// Everybody whom a name can mean.

@@ -50,6 +50,12 @@ impl Heart {
             | Command::ActOnNotice { .. }
             | Command::Decline { .. } => contact::command::run(self, context, command),
             Command::CreateGroup { title, members } => self.create_group(context, &title, &members),
+            Command::MakeGroupLink { conversation } => self.make_group_link(context, conversation),
+            Command::WithdrawGroupLink { conversation } => self.withdraw_group_link(context, conversation),
+            Command::JoinByLink { link } => self.join_by_link(context, &link),
+            Command::AnswerJoinRequest { conversation, address, decision } => {
+                self.answer_join_request(context, (conversation, address), decision)
+            }
             Command::ChangeGroup { conversation, change } => self.change_group(context, conversation, change),
             Command::SendText { conversation, text, reply_to } => {
                 self.send_text(context, conversation, &text, reply_to)
@@ -269,7 +275,9 @@ impl Heart {
             "DELETE FROM reactions WHERE message IN (SELECT id FROM messages WHERE conversation = ?)",
             params![id],
         )?;
-        for table in ["messages", "outbox", "members", "founding", "contacts"] {
+        for table in
+            ["group_links", "join_requests", "joining", "messages", "outbox", "members", "founding", "contacts"]
+        {
             context.db.execute(&format!("DELETE FROM {table} WHERE conversation = ?"), params![id])?;
         }
         context.db.execute("DELETE FROM conversations WHERE id = ?", params![id])?;

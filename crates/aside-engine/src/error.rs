@@ -117,6 +117,12 @@ pub enum CommandError {
         /// Who.
         address: String,
     },
+    /// Nobody of this name asks.
+    #[error("{address} does not ask to join, or was answered already")]
+    NoRequest {
+        /// Who.
+        address: String,
+    },
     /// The picture is too large, or none.
     #[error("{why}")]
     Picture {

@@ -6,7 +6,7 @@ use crate::conversation::ConversationId;
 use crate::view::NoticeAction;
 use aside_protocol::address::{AccountAddress, AccountName};
 use aside_protocol::id::Binding;
-use aside_protocol::link::{ContactLink, InviteLink, ServerPin};
+use aside_protocol::link::{ContactLink, GroupLink, InviteLink, ServerPin};
 
 /// Milliseconds since 1970-01-01 UTC, as the shell's clock says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,6 +150,31 @@ pub enum Command {
         /// How.
         change: GroupChange,
     },
+    /// Makes the link by which people can ask to be added to a group, or keeps the one that there is. For admins.
+    /// [`Answer::Done`]; [`crate::Engine::group_invite`] has it.
+    MakeGroupLink {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Withdraws that link. [`Answer::Done`].
+    WithdrawGroupLink {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Asks to be added to the group of a link. [`Answer::Conversation`], pending until an admin has answered.
+    JoinByLink {
+        /// As it was given.
+        link: GroupLink,
+    },
+    /// Answers somebody who asked. For admins. [`Answer::Conversation`].
+    AnswerJoinRequest {
+        /// Which group.
+        conversation: ConversationId,
+        /// Who asked.
+        address: AccountAddress,
+        /// The answer.
+        decision: Decision,
+    },
     /// Writes. [`Answer::Message`].
     SendText {
         /// Where.
@@ -276,6 +301,15 @@ pub enum GroupChange {
     Role(AccountAddress, crate::view::Role),
     /// This person leaves, with all devices. The last admin appoints another one first.
     Leave,
+}
+
+/// What somebody who asks is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes.
+    Accept,
+    /// No.
+    Decline,
 }
 
 /// Whether something shall stand.

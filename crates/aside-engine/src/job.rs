@@ -1,8 +1,10 @@
 //! Jobs: requests that have to be made until they succeed, kept in the database so that a crash forgets none.
 
+use crate::blob::SealedBlob;
 use crate::context::{Context, stored, to_store};
 use crate::conversation::ConversationId;
 use crate::error::EngineError;
+use crate::inbox::tree::Arriving;
 use crate::inbox::welcome::Welcomes;
 use crate::input::{ConnectionKind, Link, ServerId};
 use aside_protocol::address::AccountAddress;
@@ -39,12 +41,30 @@ pub(crate) enum Job {
     /// Put an envelope into an inbox.
     #[n(3)]
     Deliver(#[n(0)] Delivery),
-    /// Let the home server forget a delivery token.
+    /// Store blobs; then the letters that name them go out.
     #[n(4)]
+    PutBlobs(#[n(0)] Vec<SealedBlob>, #[n(1)] Vec<Posted>),
+    /// Fetch the ratchet tree of a group that this device was added to; then it joins.
+    #[n(5)]
+    FetchTree(#[n(0)] Box<Arriving>),
+    /// Let the home server forget a delivery token (by its hash).
+    #[n(6)]
     RevokeDeliveryToken(#[n(0)] Hash),
+    /// Find the inboxes of the admin who gave a link to a group, and ask there.
+    #[n(7)]
+    AskToJoin(#[n(0)] ConversationId),
     /// Get a member's KeyPackages, to found the conversation anew with.
     #[n(20)]
     FetchForSuccessor(#[n(0)] ConversationId, #[n(1)] AccountAddress, #[n(2)] DeliveryToken),
+}
+
+/// A sealed letter, and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Posted {
+    #[n(0)]
+    pub server: ServerId,
+    #[n(1)]
+    pub delivery: Delivery,
 }
 
 /// A channel that is not on its server yet, with everything that its Welcomes need.
@@ -65,6 +85,7 @@ impl Job {
             Job::FetchKeyPackages(..) | Job::CreateChannel(..) | Job::Deliver(..) | Job::FetchForSuccessor(..) => {
                 ConnectionKind::Anonymous
             }
+            Job::PutBlobs(..) | Job::FetchTree(..) | Job::AskToJoin(_) => ConnectionKind::Anonymous,
         }
     }
 }
@@ -82,7 +103,7 @@ pub(crate) fn add(context: &mut Context<'_>, server: ServerId, job: &Job) -> Res
 /// The jobs of a link that are due, oldest first.
 pub(crate) fn due(context: &Context<'_>, link: Link) -> Result<Vec<(JobId, Job)>, EngineError> {
     let mut statement = context.db.prepare_cached(
-        "SELECT id, body FROM jobs WHERE server = ? AND anonymous = ? AND due_ms <= ? ORDER BY id LIMIT 256",
+        "SELECT id, body FROM jobs WHERE server = ? AND anonymous = ? AND due_ms <= ? ORDER BY id LIMIT 64",
     )?;
     let anonymous = link.kind == ConnectionKind::Anonymous;
     let rows = statement.query_map(params![link.server.0, anonymous, context.now.unix_ms], |row| {
@@ -103,6 +124,13 @@ pub(crate) fn find(context: &Context<'_>, id: JobId) -> Result<Option<Job>, Engi
         Some(row) => Ok(Some(stored(&row.get::<_, Vec<u8>>(0)?, "job")?)),
         None => Ok(None),
     }
+}
+
+/// Puts what remains of a job in its place.
+pub(crate) fn replace(context: &Context<'_>, id: JobId, rest: &Job) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached("UPDATE jobs SET body = ?, attempts = 0 WHERE id = ?")?;
+    statement.execute(params![to_store(rest), id.0])?;
+    Ok(())
 }
 
 /// Strikes a job out.

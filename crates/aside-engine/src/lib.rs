@@ -6,6 +6,7 @@
 //! change together or not at all, and outputs exist only after the commit.
 
 mod account;
+mod blob;
 mod channel;
 mod command;
 pub mod contact;

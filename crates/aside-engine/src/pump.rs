@@ -2,10 +2,14 @@
 //! learns when to wake the engine again.
 
 use crate::account::{self, Identity};
+use crate::blob::SealedBlob;
 use crate::channel::{self, commit, intent, outbox, subscribe};
 use crate::context::Context;
+use crate::conversation::grow;
 use crate::error::EngineError;
+use crate::group::ask;
 use crate::heal;
+use crate::inbox::envelope;
 use crate::input::{ConnectionKind, Input, Link, Wanted};
 use crate::job::{self, IN_FLIGHT_MAX, Job, JobId};
 use crate::network::{self, Flight, LinkState};
@@ -140,7 +144,7 @@ fn send_due_jobs(context: &mut Context<'_>, link: Link, state: &mut LinkState) -
             break;
         }
         let is_under_way = state.waits_for(|flight| match flight {
-            Flight::Job(other) | Flight::CreateChannel(other, _) => *other == id,
+            Flight::Job(other) | Flight::Paid(other, _) => *other == id,
             _ => false,
         });
         if !is_under_way && !send_job(context, link, state, id, job)? {
@@ -167,20 +171,29 @@ fn send_job(
             let request = account_frame::Request::RevokeDeliveryToken { token };
             state.ask_account(context, link, request, Flight::Job(id));
         }
-        Job::FetchKeyPackages(_, member) => {
-            // The contact may be gone, or have got another token since.
-            let Some(contact) = crate::contact::find(context.db, &member)? else {
+        Job::AskToJoin(conversation) => {
+            let Some((asked, _)) = ask::pending(context.db, conversation)? else {
                 job::done(context, id)?;
                 return Ok(true);
             };
-            let request = anonymous_frame::Request::FetchKeyPackages { account: member.name, token: contact.token };
+            let (account, token) = (asked.address.name, asked.secret.delivery_token());
+            let request = anonymous_frame::Request::FetchAccount { account, token };
+            state.ask_anonymous(context, link, request, Flight::Job(id));
+        }
+        Job::FetchKeyPackages(conversation, member) => {
+            // The contact may be gone, or have got another token since.
+            let Some(reach) = grow::reach(context, conversation, &member)? else {
+                job::done(context, id)?;
+                return Ok(true);
+            };
+            let request = anonymous_frame::Request::FetchKeyPackages { account: member.name, token: reach.token };
             state.ask_anonymous(context, link, request, Flight::Job(id));
         }
         Job::CreateChannel(channel, new) => {
             let Some(token) = unspent_token(context, state)? else { return Ok(false) };
             let (epoch, keys) = (new.epoch, new.keys);
             let request = anonymous_frame::Request::CreateChannel { channel, token, epoch, keys };
-            state.ask_anonymous(context, link, request, Flight::CreateChannel(id, token));
+            state.ask_anonymous(context, link, request, Flight::Paid(id, token));
         }
         Job::FetchForSuccessor(_, member, token) => {
             let request = anonymous_frame::Request::FetchKeyPackages { account: member.name, token };
@@ -188,6 +201,24 @@ fn send_job(
         }
         Job::Deliver(delivery) => {
             state.ask_anonymous(context, link, anonymous_frame::Request::Deliver(delivery), Flight::Job(id));
+        }
+        Job::PutBlobs(blobs, letters) => {
+            let Some(SealedBlob { blob, expires_day, bytes }) = blobs.into_iter().next() else {
+                letters.into_iter().try_for_each(|posted| envelope::post(context, posted))?;
+                job::done(context, id)?;
+                return Ok(true);
+            };
+            let Some(token) = unspent_token(context, state)? else { return Ok(false) };
+            let blob = anonymous_frame::NewBlob { token, blob, expires_day, bytes: bytes.into() };
+            state.ask_anonymous(context, link, anonymous_frame::Request::PutBlob(blob), Flight::Paid(id, token));
+        }
+        Job::FetchTree(arriving) => {
+            let Some(reference) = arriving.missing.first() else {
+                job::done(context, id)?;
+                return Ok(true);
+            };
+            let request = anonymous_frame::Request::GetBlob { capability: reference.capability };
+            state.ask_anonymous(context, link, request, Flight::Job(id));
         }
     }
     Ok(true)
@@ -197,9 +228,8 @@ fn send_job(
 fn unspent_token(context: &Context<'_>, state: &LinkState) -> Result<Option<ChannelToken>, EngineError> {
     let mut statement = context.db.prepare_cached("SELECT token FROM channel_tokens ORDER BY day, token")?;
     let tokens = statement.query_map([], |row| row.get(0).map(ChannelToken))?.collect::<Result<Vec<_>, _>>()?;
-    let is_in_use = |token: &ChannelToken| {
-        state.waits_for(|flight| matches!(flight, Flight::CreateChannel(_, other) if other == token))
-    };
+    let is_in_use =
+        |token: &ChannelToken| state.waits_for(|flight| matches!(flight, Flight::Paid(_, other) if other == token));
     Ok(tokens.into_iter().find(|token| !is_in_use(token)))
 }
 

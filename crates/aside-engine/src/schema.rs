@@ -179,6 +179,20 @@ CREATE TABLE gap_named (
     gap INTEGER NOT NULL, id BLOB NOT NULL, seq INTEGER NOT NULL, author TEXT NOT NULL, sent_ms INTEGER NOT NULL,
     words INTEGER NOT NULL, PRIMARY KEY (gap, id)
 ) STRICT, WITHOUT ROWID;
+-- Links by which this person lets others ask to be added to a group: one a group.
+CREATE TABLE group_links (
+    conversation BLOB PRIMARY KEY, secret BLOB NOT NULL, expires_day INTEGER NOT NULL, registered INTEGER NOT NULL,
+    uses INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- Who asks to be added. approved: an admin at this device adds them.
+CREATE TABLE join_requests (
+    conversation BLOB NOT NULL, address TEXT NOT NULL, ask BLOB NOT NULL, at_ms INTEGER NOT NULL,
+    approved INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (conversation, address)
+) STRICT, WITHOUT ROWID;
+-- Groups that this person has asked to be added to.
+CREATE TABLE joining (
+    conversation BLOB PRIMARY KEY, link TEXT NOT NULL, nonce BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE welcomes (hash BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 1;
 ";

@@ -26,6 +26,7 @@ pub use channel_keys::ChannelKeys;
 pub use commit_evidence::{CommitStatement, Evidence, KeyVerdict, OpenedCommit};
 pub use credential::{CredentialFault, Member};
 pub use envelope::InboxKeyPair;
+pub use ephemeral::{open_blob, seal_blob};
 pub use error::{
     JoinError, KeyPackageError, MetadataError, MlsError, ProcessError, SealedError, Source, Undecryptable,
 };

@@ -1,7 +1,8 @@
 //! Links: what an administrator gives to a person, and a person to another. They travel outside Aside, so they carry
 //! every key that is needed not to trust the server.
 //!
-//! `aside://HOST[:PORT]/invite#DATA`, `aside://HOST[:PORT]/contact/NAME#DATA` and `aside://HOST[:PORT]/device/NAME#DATA`,
+//! `aside://HOST[:PORT]/invite#DATA`, `aside://HOST[:PORT]/contact/NAME#DATA`, `aside://HOST[:PORT]/device/NAME#DATA` and
+//! `aside://HOST[:PORT]/group/NAME#DATA`,
 //! DATA being base64url (RFC 4648, section 5, unpadded) of CBOR. The data stands in the fragment, which no browser sends
 //! anywhere.
 
@@ -100,6 +101,43 @@ pub struct DeviceLink {
     pub expires_unix_s: u64,
 }
 
+/// An invitation to ask to be added to a group. It names nothing of the group: who is given it learns of the group when an
+/// admin has added them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupLink {
+    /// The inviting admin's home server.
+    pub server: ServerPin,
+    /// The inviting admin.
+    pub address: AccountAddress,
+    /// Their root key: whoever joins checks that its holder is in the group.
+    pub root_key: PublicKey,
+    /// Which group.
+    pub group: GroupName,
+    /// From which the delivery token and the proof are derived (P-5.14).
+    pub secret: GroupLinkSecret,
+}
+
+crate::id::byte_id!(
+    /// A group as links name it: the conversation's id (P-6.9).
+    GroupName, 32
+);
+crate::id::byte_id!(
+    /// The secret of a group link.
+    GroupLinkSecret, 32
+);
+
+impl GroupLinkSecret {
+    /// The delivery token that the link grants.
+    pub fn delivery_token(&self) -> crate::inbox::DeliveryToken {
+        crate::inbox::DeliveryToken(codec::labelled_hash("aside group link delivery v1", &[&self.0]))
+    }
+
+    /// Proves, inside the sealed envelope, that whoever asks was given the link.
+    pub fn proof(&self, asker: &PublicKey) -> crate::id::Hash {
+        crate::id::Hash(codec::labelled_hash("aside group link proof v1", &[&self.0, &asker.0]))
+    }
+}
+
 crate::id::byte_id!(
     /// The secret of a device link.
     DeviceLinkSecret, 32
@@ -153,6 +191,20 @@ struct ContactData {
 }
 
 #[derive(Encode, Decode)]
+struct GroupData {
+    #[n(0)]
+    identity_key: PublicKey,
+    #[n(1)]
+    tls: TlsTrust,
+    #[n(2)]
+    root_key: PublicKey,
+    #[n(3)]
+    group: GroupName,
+    #[n(4)]
+    secret: GroupLinkSecret,
+}
+
+#[derive(Encode, Decode)]
 struct DeviceData {
     #[n(0)]
     identity_key: PublicKey,
@@ -195,6 +247,7 @@ pub enum LinkError {
 
 const INVITE: &str = "an invite to a server";
 const CONTACT: &str = "a link to a person";
+const GROUP: &str = "a link to a group";
 const DEVICE: &str = "a link for one's own further device";
 
 /// What a link with this path is for.
@@ -203,6 +256,7 @@ fn kind_of(path: &str) -> Option<&'static str> {
         "invite" => Some(INVITE),
         "contact" => Some(CONTACT),
         "device" => Some(DEVICE),
+        "group" => Some(GROUP),
         _ => None,
     }
 }
@@ -271,6 +325,28 @@ impl fmt::Display for ContactLink {
     }
 }
 
+impl FromStr for GroupLink {
+    type Err = LinkError;
+    fn from_str(text: &str) -> Result<Self, LinkError> {
+        let (address, path, data) = split(text)?;
+        expect_kind(path, GROUP)?;
+        let name = path.strip_prefix("group/").ok_or(LinkError::Shape)?.parse()?;
+        let GroupData { identity_key, tls, root_key, group, secret } = codec::decode(&data, LINK_BYTES_MAX)?;
+        let inviter = AccountAddress { name, server: address.clone() };
+        Ok(Self { server: ServerPin { address, identity_key, tls }, address: inviter, root_key, group, secret })
+    }
+}
+
+impl fmt::Display for GroupLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ServerPin { address, identity_key, tls } = &self.server;
+        let (root_key, group, secret) = (self.root_key, self.group, self.secret);
+        let data = GroupData { identity_key: *identity_key, tls: *tls, root_key, group, secret };
+        let name = &self.address.name;
+        write!(f, "{SCHEME}{address}/group/{name}#{}", URL_SAFE_NO_PAD.encode(codec::encode(&data)))
+    }
+}
+
 impl FromStr for DeviceLink {
     type Err = LinkError;
     fn from_str(text: &str) -> Result<Self, LinkError> {
@@ -324,6 +400,20 @@ mod tests {
         assert_eq!(error, LinkError::OtherKind { found: DEVICE, wanted: CONTACT });
         let error = invite().to_string().parse::<DeviceLink>().unwrap_err();
         assert_eq!(error, LinkError::OtherKind { found: INVITE, wanted: DEVICE });
+    }
+
+    #[test]
+    fn a_group_link_is_read_as_it_is_printed() {
+        let link = GroupLink {
+            address: "alice@chat.example.org:8443".parse().unwrap(),
+            server: invite().server,
+            root_key: PublicKey([3; 32]),
+            group: GroupName([6; 32]),
+            secret: GroupLinkSecret([4; 32]),
+        };
+        assert_eq!(link.to_string().parse(), Ok(link.clone()));
+        let error = link.to_string().parse::<ContactLink>().unwrap_err();
+        assert_eq!(error, LinkError::OtherKind { found: GROUP, wanted: CONTACT });
     }
 
     fn invite() -> InviteLink {

@@ -88,6 +88,7 @@ impl From<CommandError> for ApiError {
             CommandError::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
             CommandError::TooManyAdmins { .. } => (StatusCode::CONFLICT, "too_many_admins"),
             CommandError::NotAMember { .. } => (StatusCode::NOT_FOUND, "not_a_member"),
+            CommandError::NoRequest { .. } => (StatusCode::NOT_FOUND, "no_request"),
             CommandError::Picture { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_picture"),
             CommandError::CannotChange { .. } => (StatusCode::CONFLICT, "cannot_change"),
             CommandError::NotOwn => (StatusCode::FORBIDDEN, "not_own"),

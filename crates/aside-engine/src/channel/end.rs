@@ -38,15 +38,23 @@ pub(crate) fn removed(
     let words = format!("{} removed you from the group", by.name);
     timeline::note(context, channel.conversation, by, &words)?;
     conversation::set_out(context, channel.conversation, State::Removed, &words)?;
-    forget(heart, context, channel.id)?;
+    out(heart, context, channel)?;
     outbox::all_failed(context, channel.conversation, "you are no longer a member")
 }
 
 /// This person left, here or on another device, and the others know.
 pub(crate) fn left(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
     conversation::set_out(context, channel.conversation, State::Left, "you left the group")?;
-    forget(heart, context, channel.id)?;
+    out(heart, context, channel)?;
     outbox::all_failed(context, channel.conversation, "you left the group")
+}
+
+fn out(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
+    for table in ["group_links", "join_requests", "founding"] {
+        let sql = format!("DELETE FROM {table} WHERE conversation = ?");
+        context.db.execute(&sql, params![channel.conversation])?;
+    }
+    forget(heart, context, channel.id)
 }
 
 /// Whether this person's leaving has reached the log, or never will: then nothing is left to be done here.

@@ -3,9 +3,13 @@
 //! [`Content`] is what the engine acts on; [`mimi`] is how it is written (draft-ietf-mimi-content-08); [`wrapper`] is
 //! what is encrypted: content, the sender's place in the log, and padding.
 
+mod join;
 pub mod mimi;
 pub mod wrapper;
 
+pub use join::JoinRequest;
+
+use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::codec::{self, DecodeError};
 use aside_protocol::id::{ChannelId, Hash};
@@ -24,6 +28,8 @@ const TEXT_TYPE: &str = "text/markdown;variant=GFM";
 const PLAIN_TYPE: &str = "text/plain;charset=utf-8";
 const RECEIPT_TYPE: &str = "application/vnd.aside.receipt+cbor";
 const ARRIVAL_TYPE: &str = "application/vnd.aside.arrival+cbor";
+const JOIN_REQUEST_TYPE: &str = "application/vnd.aside.join-request+cbor";
+const JOIN_DECLINED_TYPE: &str = "application/vnd.aside.join-declined+cbor";
 const LEAVE_TYPE: &str = "application/vnd.aside.leave";
 
 crate::id::row_id!(
@@ -94,6 +100,10 @@ pub enum Content {
     Arrival(Box<Arrival>),
     /// The sender's account leaves the group (P-6.10): from here on its devices read and send nothing.
     Leave,
+    /// Somebody asks an admin by a link to be added (P-5.14).
+    JoinRequest(Box<JoinRequest>),
+    /// An admin does not add them.
+    JoinDeclined(AccountAddress),
     /// Something that this version does not know; shown as such.
     Unknown {
         /// Its media type.
@@ -127,6 +137,12 @@ impl Content {
             Content::Arrival(arrival) => {
                 (None, None, part(Disposition::Unspecified, ARRIVAL_TYPE, codec::encode(arrival.as_ref())))
             }
+            Content::JoinRequest(request) => {
+                (None, None, part(Disposition::Unspecified, JOIN_REQUEST_TYPE, codec::encode(request.as_ref())))
+            }
+            Content::JoinDeclined(address) => {
+                (None, None, part(Disposition::Unspecified, JOIN_DECLINED_TYPE, codec::encode(address)))
+            }
             Content::Leave => (None, None, part(Disposition::Unspecified, LEAVE_TYPE, Vec::new())),
             Content::Unknown { media_type } => (None, None, part(Disposition::Unspecified, media_type, Vec::new())),
         };
@@ -148,6 +164,8 @@ impl Content {
         match (nested.disposition, media_type) {
             (_, RECEIPT_TYPE) => Ok(Content::Receipt(codec::decode(bytes, 256)?)),
             (_, ARRIVAL_TYPE) => Ok(Content::Arrival(Box::new(codec::decode(bytes, 16 * 1024)?))),
+            (_, JOIN_REQUEST_TYPE) => Ok(Content::JoinRequest(Box::new(codec::decode(bytes, 64 * 1024)?))),
+            (_, JOIN_DECLINED_TYPE) => Ok(Content::JoinDeclined(codec::decode(bytes, 1024)?)),
             (_, LEAVE_TYPE) => Ok(Content::Leave),
             (Disposition::Reaction, _) => match in_reply_to {
                 Some(target) => Ok(Content::Reaction { target: *target, emoji: utf8(bytes, EMOJI_BYTES_MAX)? }),

@@ -70,7 +70,7 @@ pub(crate) fn fetched(
     key_packages: Vec<DeviceKeyPackage>,
 ) -> Result<(), EngineError> {
     let fetched = Fetched { account, key_packages };
-    if let Err(why) = check(heart, context, member, &fetched)? {
+    if let Err(why) = check(heart, context, (id, member), &fetched)? {
         return fetch_failed(heart, context, (id, member), &why);
     }
     if let Some((conversation, channel)) = standing_group(context, id)? {
@@ -113,11 +113,11 @@ fn standing_group(
 fn check(
     heart: &Heart,
     context: &mut Context<'_>,
-    member: &AccountAddress,
+    (id, member): (ConversationId, &AccountAddress),
     fetched: &Fetched,
 ) -> Result<Result<Vec<CheckedKeyPackage>, String>, EngineError> {
-    let Some(contact) = contact::find(context.db, member)? else { return Ok(Err("they are no contact".into())) };
-    let Some(root_key) = contact.root_key else { return Ok(Err("their server has not named their keys yet".into())) };
+    let Some(reach) = grow::reach(context, id, member)? else { return Ok(Err("they are no contact".into())) };
+    let Some(root_key) = reach.root_key else { return Ok(Err("their server has not named their keys yet".into())) };
     if fetched.account.root_key != root_key {
         return Ok(Err("the server names other keys for them than their link does; ask them for a new link".into()));
     }
@@ -210,7 +210,7 @@ fn found(
     let channel = ChannelId(context.random());
     let mut newcomers = Vec::new();
     for (address, fetched) in members {
-        newcomers.extend(newcomers_of(heart, context, address, fetched)?);
+        newcomers.extend(newcomers_of(heart, context, (conversation.id, address), fetched)?);
     }
     let later = newcomers.split_off(newcomers.len().min(ADDS_MAX));
     let mut admins = vec![identity.address.clone()];
@@ -249,13 +249,11 @@ fn found(
 pub(super) fn newcomers_of(
     heart: &Heart,
     context: &mut Context<'_>,
-    address: &AccountAddress,
+    (id, address): (ConversationId, &AccountAddress),
     fetched: &Fetched,
 ) -> Result<Vec<(Newcomer, CheckedKeyPackage)>, EngineError> {
-    let Some(contact) = contact::find(context.db, address)? else { return Ok(Vec::new()) };
-    let (Some(server), Ok(packages)) = (contact.server, check(heart, context, address, fetched)?) else {
-        return Ok(Vec::new());
-    };
+    let Some(grow::Reach { server, token, .. }) = grow::reach(context, id, address)? else { return Ok(Vec::new()) };
+    let Ok(packages) = check(heart, context, (id, address), fetched)? else { return Ok(Vec::new()) };
     let mut newcomers = Vec::new();
     for package in packages {
         let device = package.credential().certificate.device;
@@ -263,7 +261,7 @@ pub(super) fn newcomers_of(
         let bytes = fetched.key_packages.iter().find(|given| given.device == device);
         let (Some(record), Some(bytes)) = (record, bytes.and_then(|given| given.key_package.clone())) else { continue };
         let inbox_key = record.inbox_key.clone().into();
-        let recipient = Recipient { address: address.clone(), device, server, inbox_key, token: contact.token };
+        let recipient = Recipient { address: address.clone(), device, server, inbox_key, token };
         newcomers.push((Newcomer { recipient, key_package: bytes, reference: package.reference() }, package));
     }
     Ok(newcomers)

@@ -5,14 +5,44 @@ use super::found::{Fetched, newcomers_of};
 use super::{ConversationId, row, set_adding, set_not_added};
 use crate::Heart;
 use crate::channel::intent::{self, Intent};
+use crate::contact;
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::group::link;
 use crate::input::ServerId;
 use crate::job::{self, Job};
-use crate::timeline;
+use crate::{server, timeline};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::ChannelId;
+use aside_protocol::inbox::DeliveryToken;
+use aside_protocol::key::PublicKey;
 use rusqlite::params;
+
+/// Somebody who can be added: who they are, and what lets us fetch their KeyPackages and write to them.
+pub(crate) struct Reach {
+    pub server: ServerId,
+    /// Absent until their server has named it, of somebody who was added by name.
+    pub root_key: Option<PublicKey>,
+    pub token: DeliveryToken,
+}
+
+/// How to reach somebody for a conversation: as a contact, or by what they said when they asked to join.
+pub(crate) fn reach(
+    context: &Context<'_>,
+    id: ConversationId,
+    member: &AccountAddress,
+) -> Result<Option<Reach>, EngineError> {
+    if let Some(contact) = contact::find(context.db, member)?
+        && let Some(server) = contact.server
+        && contact.state.is_accepted()
+    {
+        let contact::Contact { root_key, token, .. } = contact;
+        return Ok(Some(Reach { server, root_key, token }));
+    }
+    let Some(asked) = link::approved(context.db, id, member)? else { return Ok(None) };
+    let Some(server) = server::find_pin(context.db, &asked.server)? else { return Ok(None) };
+    Ok(Some(Reach { server, root_key: Some(asked.credential.root_key), token: asked.token }))
+}
 
 /// Begins to add somebody, who is shown as being added from here on.
 pub(crate) fn begin(
@@ -42,7 +72,7 @@ pub(super) fn fetched(
     fetched: &Fetched,
 ) -> Result<(), EngineError> {
     end(context, conversation.id, member)?;
-    for (newcomer, _) in newcomers_of(heart, context, member, fetched)? {
+    for (newcomer, _) in newcomers_of(heart, context, (conversation.id, member), fetched)? {
         intent::want(context, channel, &Intent::Add(newcomer))?;
     }
     Ok(())

@@ -155,6 +155,14 @@ pub(crate) fn show_group(
         let standing = if leavers.contains(address) { Standing::Leaving } else { Standing::Member };
         put(context, id, address, (is_admin, standing, devices))?;
     }
+    // Whoever asked to join and is in has been answered.
+    context
+        .db
+        .prepare_cached(
+            "DELETE FROM join_requests WHERE conversation = ?1
+             AND address IN (SELECT address FROM members WHERE conversation = ?1 AND standing <> 1)",
+        )?
+        .execute(params![id])?;
     let picture = metadata.picture.as_ref().map(|picture| picture.bytes());
     let name = picture.map(|bytes| {
         let hash = labelled_hash("aside picture name v1", &[bytes]);

@@ -1,6 +1,7 @@
 //! Welcomes into conversations that this device has already: the answer to its request for a fresh leaf (P-9.4), and the
 //! way into a channel that the conversation was founded anew in (P-9.9).
 
+use super::tree::{self, Tree};
 use super::welcome::{self, WelcomeLetter};
 use crate::Heart;
 use crate::channel::{self, Channel};
@@ -39,8 +40,12 @@ fn rejoin(
     letter: &WelcomeLetter,
     row: &Channel,
 ) -> Result<(), EngineError> {
+    let ratchet_tree = match &letter.tree {
+        Tree::Inline(ratchet_tree) => ratchet_tree,
+        Tree::Blobs(parts) => return tree::fetch(context, sender, letter, row.conversation, parts).map(|_| ()),
+    };
     context.db.execute_batch("SAVEPOINT welcome_is_followed")?;
-    let joined = heart.mls.on(context.db).rejoin(&letter.welcome, &letter.ratchet_tree);
+    let joined = heart.mls.on(context.db).rejoin(&letter.welcome, ratchet_tree);
     let group = match joined {
         Err(JoinError::Mls(error)) => return Err(error.into()),
         Ok(group) if welcome::is_as_announced(heart, &group, sender, letter)? => group,

@@ -3,16 +3,17 @@
 use super::welcome::WelcomeLetter;
 use crate::Heart;
 use crate::account::Identity;
-use crate::content::ConsistencyReport;
 use crate::content::wrapper::{pad, unpad};
+use crate::content::{ConsistencyReport, JoinRequest};
 use crate::context::Context;
+use crate::conversation::ConversationId;
 use crate::error::EngineError;
 use crate::heal::letter::HealLetter;
 use crate::inbox::welcome::Recipient;
-use crate::job::{self, Job};
+use crate::job::{self, Job, Posted};
 use aside_protocol::codec;
 use aside_protocol::frame::anonymous::Delivery;
-use aside_protocol::id::DeliveryId;
+use aside_protocol::id::{DeliveryId, Hash};
 use aside_protocol::identity::MemberCredential;
 use aside_protocol::key::Signature;
 use aside_protocol::limit::ENVELOPE_BYTES_MAX;
@@ -35,6 +36,17 @@ pub(crate) enum Letter {
     /// Something is to be healed.
     #[n(10)]
     Heal(#[n(0)] Box<HealLetter>),
+    /// To the admin who gave a link: please add me. The group, and the proof that the link was given.
+    #[n(11)]
+    AskToJoin(#[n(0)] ConversationId, #[n(1)] Hash, #[n(2)] Box<JoinRequest>),
+    /// From an admin: no. The group, and the request's nonce.
+    #[n(12)]
+    Declined(
+        #[n(0)] ConversationId,
+        #[n(1)]
+        #[cbor(with = "minicbor::bytes")]
+        [u8; 16],
+    ),
 }
 
 #[derive(Debug, Clone, Encode, Decode)]
@@ -57,6 +69,23 @@ pub(crate) fn send(
     recipient: &Recipient,
     letter: &Letter,
 ) -> Result<(), EngineError> {
+    let posted = seal(heart, context, identity, recipient, letter)?;
+    post(context, posted)
+}
+
+/// Queues the delivery of a sealed letter.
+pub(crate) fn post(context: &mut Context<'_>, posted: Posted) -> Result<(), EngineError> {
+    job::add(context, posted.server, &Job::Deliver(posted.delivery))
+}
+
+/// Seals a letter, to be delivered later.
+pub(super) fn seal(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    identity: &Identity,
+    recipient: &Recipient,
+    letter: &Letter,
+) -> Result<Posted, EngineError> {
     let letter = codec::encode(letter);
     let signature = identity.device_key.sign(SIGNATURE_LABEL, &[&recipient.inbox_key, &letter]);
     let envelope = Envelope { sender: identity.credential(), letter: letter.into(), signature };
@@ -68,7 +97,7 @@ pub(crate) fn send(
         token: recipient.token,
         envelope: sealed,
     };
-    job::add(context, recipient.server, &Job::Deliver(delivery))
+    Ok(Posted { server: recipient.server, delivery })
 }
 
 /// Opens an envelope, and checks its sender's credential and signature. `None`: it is not worth anything.

@@ -3,6 +3,7 @@
 pub(crate) mod again;
 pub(crate) mod envelope;
 pub(crate) mod report;
+pub(crate) mod tree;
 pub(crate) mod welcome;
 
 use crate::Heart;
@@ -10,6 +11,7 @@ use crate::account;
 use crate::contact::{self, keys::Seen};
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::group::{ask, link};
 use crate::heal;
 use aside_protocol::inbox::InboxEntry;
 use envelope::Letter;
@@ -32,6 +34,8 @@ pub(crate) fn take(heart: &mut Heart, context: &mut Context<'_>, entry: &InboxEn
     }
     match letter {
         Letter::Welcome(letter) => welcome::take(heart, context, &sender, *letter),
+        Letter::AskToJoin(id, proof, ask) => link::asked(heart, context, &sender, (id, &proof), *ask),
+        Letter::Declined(id, nonce) => ask::declined(context, &sender.address, (id, &nonce)),
         Letter::Report(report) => report::take(heart, context, &sender, &report),
         Letter::Heal(letter) => heal::take(heart, context, &sender, &letter),
     }

@@ -2,6 +2,7 @@
 
 use super::again;
 use super::envelope::{self, Letter};
+use super::tree::{self, Tree};
 use crate::Heart;
 use crate::channel::{self, Channel, Live, outbox};
 use crate::contact::{self, Contact, Voucher};
@@ -9,9 +10,11 @@ use crate::content::{Arrival, Content};
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
+use crate::group::ask;
 use crate::heal::follow;
 use crate::heal::refound::{self, Predecessor};
 use crate::input::{Change, ServerId};
+use crate::job::{self, Job};
 use crate::view::ConversationKind;
 use crate::{server, timeline};
 use aside_mls::{ForNewcomers, Group, JoinError, MlsError, SUITE};
@@ -80,7 +83,7 @@ impl Welcomes {
 }
 
 /// What an added device needs (DESIGN 4a rule 5; P-5.5).
-#[derive(Debug, Clone, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct WelcomeLetter {
     /// Where the channel is.
     #[n(0)]
@@ -110,13 +113,14 @@ pub(crate) struct WelcomeLetter {
     #[n(10)]
     pub(super) welcome: ByteVec,
     #[n(11)]
-    pub(super) ratchet_tree: ByteVec,
+    pub(super) tree: Tree,
     /// What the channel was founded in place of.
     #[n(12)]
     pub(super) predecessor: Option<Predecessor>,
 }
 
-/// Sends the Welcomes of a commit that the server has taken; `row` stands behind it.
+/// Sends the Welcomes of a commit that the server has taken; `row` stands behind it. Where the tree is too large for
+/// letters, it is stored first.
 pub(crate) fn release(
     heart: &Heart,
     context: &mut Context<'_>,
@@ -124,8 +128,11 @@ pub(crate) fn release(
     welcomes: Welcomes,
 ) -> Result<(), EngineError> {
     let Some(conversation) = conversation::find(context.db, &row.conversation)? else { return Ok(()) };
-    for Slice { recipient, welcome } in welcomes.slices {
-        let Some(identity) = &heart.identity else { return Ok(()) };
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let Welcomes { epoch, ratchet_tree, slices } = welcomes;
+    let (tree, blobs) = Tree::pack(context, ratchet_tree)?;
+    let mut letters = Vec::new();
+    for Slice { recipient, welcome } in slices {
         let letter = WelcomeLetter {
             channel_server: server::pin(context.db, row.server)?,
             adder_server: identity.pin.clone(),
@@ -134,16 +141,19 @@ pub(crate) fn release(
             introduction: contact::find(context.db, &recipient.address)?.and_then(|contact| contact.introduction),
             conversation: (conversation.kind == ConversationKind::Group).then_some(conversation.id),
             channel: row.id,
-            epoch: welcomes.epoch,
+            epoch,
             anchor: row.position,
             suite: SUITE,
             welcome,
-            ratchet_tree: welcomes.ratchet_tree.clone(),
+            tree: tree.clone(),
             predecessor: refound::predecessor_of(context.db, &row.id)?,
         };
-        envelope::send(heart, context, identity, &recipient, &Letter::Welcome(Box::new(letter)))?;
+        letters.push(envelope::seal(heart, context, identity, &recipient, &Letter::Welcome(Box::new(letter)))?);
     }
-    Ok(())
+    match blobs.is_empty() {
+        true => letters.into_iter().try_for_each(|posted| envelope::post(context, posted)),
+        false => job::add(context, identity.server, &Job::PutBlobs(blobs, letters)),
+    }
 }
 
 /// A Welcome came: from a contact or somebody with a link of ours it is followed, from a stranger it is a request.
@@ -175,7 +185,11 @@ pub(crate) fn take(
         Some((proof, link)) => contact::links::is_introduced(context, &sender.root_key, (proof, link))?,
         None => false,
     };
-    let is_trusted = is_introduced || known.as_ref().is_some_and(|contact| contact.state.is_accepted());
+    let is_asked_for = match letter.conversation {
+        Some(id) => ask::pending(context.db, id)?.is_some(),
+        None => false,
+    };
+    let is_trusted = is_introduced || is_asked_for || known.as_ref().is_some_and(|contact| contact.state.is_accepted());
     let id = match letter.conversation {
         None => known.as_ref().map(|contact| contact.conversation),
         Some(id) => Some(id),
@@ -183,7 +197,7 @@ pub(crate) fn take(
     let id = id.unwrap_or_else(|| ConversationId(context.random()));
     // Into a group that is known only where this person was out of it.
     let known_group = conversation::find(context.db, &id)?.filter(|_| letter.conversation.is_some());
-    if known_group.is_some_and(|row| !row.state.is_out()) {
+    if known_group.is_some_and(|row| !row.state.is_out() && !is_asked_for) {
         return Ok(());
     }
     if letter.conversation.is_none() {
@@ -290,7 +304,21 @@ pub(crate) fn accept(heart: &mut Heart, context: &mut Context<'_>, kept: &[u8]) 
     follow(heart, context, &sender, &letter, id)
 }
 
-/// Joins the group and writes its channel down; reading begins at the anchor.
+/// The tree of a letter is here: the device joins, or joins again.
+pub(super) fn is_whole(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: &WelcomeLetter,
+    id: ConversationId,
+) -> Result<(), EngineError> {
+    match channel::find(context.db, &letter.channel)? {
+        Some(row) => again::into_known(heart, context, sender, letter, &row),
+        None => follow(heart, context, sender, letter, id),
+    }
+}
+
+/// Joins the group, once its tree is here.
 pub(super) fn follow(
     heart: &mut Heart,
     context: &mut Context<'_>,
@@ -298,12 +326,48 @@ pub(super) fn follow(
     letter: &WelcomeLetter,
     id: ConversationId,
 ) -> Result<(), EngineError> {
-    let is_direct = letter.conversation.is_none();
-    let peer = is_direct.then_some(&sender.address);
-    if conversation::find(context.db, &id)?.is_none() {
-        conversation::insert(context, id, sender.address.name.as_str(), peer, State::Pending)?;
+    show_pending(context, sender, letter, id)?;
+    match &letter.tree {
+        Tree::Inline(tree) => join(heart, context, sender, letter, id, tree),
+        Tree::Blobs(parts) => match tree::fetch(context, sender, letter, id, parts)? {
+            true => Ok(()),
+            false => not_joined(context, sender, id),
+        },
     }
-    let joined = heart.mls.on(context.db).join(&letter.welcome, &letter.ratchet_tree);
+}
+
+/// A conversation that is about to be joined.
+fn show_pending(
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: &WelcomeLetter,
+    id: ConversationId,
+) -> Result<(), EngineError> {
+    let peer = letter.conversation.is_none().then_some(&sender.address);
+    match conversation::find(context.db, &id)? {
+        None => conversation::insert(context, id, sender.address.name.as_str(), peer, State::Pending),
+        Some(row) if row.state.is_out() || row.state == State::Request => {
+            conversation::set_state(context, id, State::Pending)
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Joins the group and writes its channel down; reading begins at the anchor.
+pub(super) fn join(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: &WelcomeLetter,
+    id: ConversationId,
+    ratchet_tree: &[u8],
+) -> Result<(), EngineError> {
+    if channel::find(context.db, &letter.channel)?.is_some() {
+        return Ok(());
+    }
+    show_pending(context, sender, letter, id)?;
+    let is_direct = letter.conversation.is_none();
+    let joined = heart.mls.on(context.db).join(&letter.welcome, ratchet_tree);
     let group = match joined {
         Ok(group) => group,
         Err(JoinError::Mls(error)) => return Err(error.into()),
@@ -313,10 +377,16 @@ pub(super) fn follow(
         Some(predecessor) => channel::find(context.db, &predecessor.channel)?.is_some(),
         None => false,
     };
-    if (is_known && !follow::is_agreed(context, id, &group)?) || !is_as_announced(heart, &group, sender, letter)? {
+    let is_of_inviter = match ask::pending(context.db, id)? {
+        Some((link, _)) => group.members()?.iter().any(|member| member.credential.root_key == link.root_key),
+        None => true,
+    };
+    let is_agreed = !is_known || follow::is_agreed(context, id, &group)?;
+    if !is_of_inviter || !is_agreed || !is_as_announced(heart, &group, sender, letter)? {
         heart.mls.on(context.db).delete_group(&group.id())?;
         return not_joined(context, sender, id);
     }
+    ask::over(context, id)?;
     let server = server::remember(context, &letter.channel_server)?;
     channel::insert(context, letter.channel, id, server, letter.epoch, letter.anchor, Live::Yes)?;
     channel::note_epoch(context, letter.channel, &group)?;
@@ -325,6 +395,7 @@ pub(super) fn follow(
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
     let members = group.members()?;
     contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
+    let leaves = members.len();
     conversation::show_group(context, id, &members, &group.metadata()?)?;
     let successor_of = letter.predecessor.as_ref().filter(|_| is_known);
     if !is_direct && successor_of.is_none() {
@@ -337,13 +408,20 @@ pub(super) fn follow(
     if let (Some(predecessor), Some(row)) = (successor_of, channel::find(context.db, &letter.channel)?) {
         follow::adopt(heart, context, &row, predecessor)?;
     }
-    let rotate_at = context.now.unix_ms.saturating_add(heart.options.rotate_after_join_ms);
-    let jitter = context.random_ms(heart.options.rotate_after_join_ms.max(1));
-    channel::set_rotation(context, letter.channel, Some(rotate_at.saturating_add(jitter)))?;
+    let rotate_at = first_rotation(heart, context, leaves);
+    channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     announce(heart, context, id, &sender.address)?;
     conversation::touch(context, id)?;
     heart.stirred.insert(letter.channel);
     Ok(())
+}
+
+/// When a joiner gives its leaf fresh keys for the first time. In a large group many have joined at once, and each of
+/// these commits is large while the tree is blank: the more there are, the longer they are spread over.
+fn first_rotation(heart: &Heart, context: &mut Context<'_>, leaves: usize) -> i64 {
+    let least = heart.options.rotate_after_join_ms;
+    let spread = least.saturating_mul(i64::try_from(leaves.div_ceil(2)).unwrap_or(i64::MAX));
+    context.now.unix_ms.saturating_add(least).saturating_add(context.random_ms(spread.max(1)))
 }
 
 /// The group must be what the letter says: in that epoch, of the sender and this device, and direct only with two people.
@@ -363,11 +441,23 @@ pub(super) fn is_as_announced(
     Ok(has_sender && is_right_group && (letter.conversation.is_some() || is_of_two))
 }
 
-fn not_joined(context: &mut Context<'_>, sender: &MemberCredential, id: ConversationId) -> Result<(), EngineError> {
+/// Says that a conversation could not be joined, where one is shown for it.
+pub(super) fn not_joined(
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    id: ConversationId,
+) -> Result<(), EngineError> {
     let words = format!(
         "{} began a conversation that this device could not join. Ask them to begin it again.",
         sender.address.name
     );
+    // So that somebody can add this device again.
+    let is_pending_group = conversation::find(context.db, &id)?
+        .is_some_and(|row| row.kind == ConversationKind::Group && row.state == State::Pending);
+    if is_pending_group {
+        let why = "this device could not join the group; ask to be added again";
+        conversation::set_out(context, id, State::Removed, why)?;
+    }
     timeline::note(context, id, &sender.address, &words)
 }
 

@@ -6,6 +6,7 @@ use crate::account;
 use crate::contact;
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::group;
 use crate::inbox;
 use crate::input::{Change, Link};
 use crate::job::{self, Job};
@@ -78,6 +79,7 @@ fn answered(
         (Flight::Job(id), Answer::Done) => {
             if let Some(Job::PutDeliveryToken(token, _)) = job::find(context, id)? {
                 contact::links::token_is_registered(context, &token)?;
+                group::link::token_is_registered(context, &token)?;
             }
             job::done(context, id)
         }

@@ -7,7 +7,9 @@ use crate::contact;
 use crate::context::Context;
 use crate::conversation;
 use crate::error::EngineError;
+use crate::group::{ask, link};
 use crate::heal;
+use crate::inbox::{envelope, tree};
 use crate::input::Link;
 use crate::job::{self, Job, JobId};
 use aside_protocol::frame::ServerFrame;
@@ -63,13 +65,20 @@ fn answered(
             heart.stirred.insert(channel);
             Ok(())
         }
-        (Flight::CreateChannel(id, token), Answer::Done) => {
+        (Flight::Paid(id, token), Answer::Done) => {
             spend(context, &token)?;
-            if let Some(Job::CreateChannel(channel, new)) = job::find(context, id)? {
-                conversation::channel_is_made(heart, context, channel, new)?;
+            paid(heart, context, id)
+        }
+        (Flight::Job(id), Answer::Account(account)) => {
+            if let Some(Job::AskToJoin(conversation)) = job::find(context, id)? {
+                ask::account_is_here(heart, context, conversation, &account)?;
             }
             job::done(context, id)
         }
+        (Flight::Job(id), Answer::Blob(bytes)) => match job::find(context, id)? {
+            Some(Job::FetchTree(arriving)) => tree::fetched(heart, context, id, *arriving, &bytes),
+            _ => job::done(context, id),
+        },
         // Their device has an account and has published nothing yet: it will, as soon as it is online.
         (Flight::Job(id), Answer::KeyPackages { key_packages, .. })
             if key_packages.iter().all(|device| device.key_package.is_none()) =>
@@ -87,6 +96,22 @@ fn answered(
         (Flight::Job(id), Answer::Done) => job::done(context, id),
         _ => context.close(link, "an answer of another kind than was asked for"),
     }
+}
+
+/// What a token paid for is done.
+fn paid(heart: &mut Heart, context: &mut Context<'_>, id: JobId) -> Result<(), EngineError> {
+    match job::find(context, id)? {
+        Some(Job::CreateChannel(channel, new)) => conversation::channel_is_made(heart, context, channel, new)?,
+        Some(Job::PutBlobs(mut blobs, letters)) if blobs.len() > 1 => {
+            blobs.remove(0);
+            return job::replace(context, id, &Job::PutBlobs(blobs, letters));
+        }
+        Some(Job::PutBlobs(_, letters)) => {
+            letters.into_iter().try_for_each(|posted| envelope::post(context, posted))?;
+        }
+        _ => {}
+    }
+    job::done(context, id)
 }
 
 fn spend(context: &Context<'_>, token: &ChannelToken) -> Result<(), EngineError> {
@@ -118,7 +143,7 @@ fn refused(
             }
         },
         Flight::Commit(channel) => commit::refused(heart, context, channel, refusal),
-        Flight::CreateChannel(id, token) => {
+        Flight::Paid(id, token) => {
             match refusal {
                 Refusal::BadChannelToken => spend(context, &token)?,
                 _ => job::later(context, id).map(|_| ())?,
@@ -140,6 +165,12 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
     if let Some(Job::FetchForSuccessor(conversation, member, _)) = job::find(context, id)? {
         heal::refound::fetched(heart, context, conversation, &member, None)?;
     }
+    if let Some(Job::AskToJoin(conversation)) = job::find(context, id)? {
+        ask::failed(context, conversation, "the link was withdrawn or has expired: ask for a new one")?;
+    }
+    if let Some(Job::FetchTree(arriving)) = job::find(context, id)? {
+        return tree::lost(context, id, &arriving);
+    }
     if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
         let why = match refusal {
             Refusal::UnknownAccountOrToken => {
@@ -155,6 +186,12 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
 /// A contact's own token can arrive here before it arrives at their server: such a job is put off a few times.
 fn may_be_early(context: &mut Context<'_>, id: JobId) -> Result<bool, EngineError> {
     let is_of_friend = match job::find(context, id)? {
+        Some(Job::FetchKeyPackages(conversation, member))
+            if link::approved(context.db, conversation, &member)?.is_some() =>
+        {
+            true
+        }
+        Some(Job::AskToJoin(_)) => true,
         Some(Job::FetchKeyPackages(_, member)) => contact::find(context.db, &member)?
             .is_some_and(|contact| contact.state == contact::State::Active && contact.introduction.is_none()),
         Some(Job::Deliver(_) | Job::FetchForSuccessor(..)) => true,

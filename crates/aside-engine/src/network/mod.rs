@@ -24,8 +24,8 @@ pub(crate) enum Flight {
     AcknowledgeInbox,
     DrawChannelTokens,
     Job(JobId),
-    /// Also names the token that pays, which is struck out with the answer.
-    CreateChannel(JobId, aside_protocol::inbox::ChannelToken),
+    /// A job that a channel token pays for, which is struck out with the answer.
+    Paid(JobId, aside_protocol::inbox::ChannelToken),
     Prove(ChannelId, u64),
     Subscribe(ChannelId, u64),
     Append(ChannelId, Vec<AppendId>),
@@ -118,6 +118,6 @@ impl LinkState {
 
     /// Jobs on their way.
     pub fn jobs_in_flight(&self) -> usize {
-        self.in_flight.values().filter(|flight| matches!(flight, Flight::Job(_) | Flight::CreateChannel(..))).count()
+        self.in_flight.values().filter(|flight| matches!(flight, Flight::Job(_) | Flight::Paid(..))).count()
     }
 }

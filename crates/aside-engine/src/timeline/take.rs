@@ -56,6 +56,16 @@ pub(crate) fn take(
         Content::Receipt(receipt) => receipts::take(context, channel, taken, &receipt),
         Content::Arrival(arrival) => arrived(heart, context, channel, taken, &arrival),
         Content::Leave => group::left(heart, context, channel, &taken.author),
+        Content::JoinRequest(request) => {
+            match group::is_admin(context, channel.conversation, &taken.author)? && request.is_whole() {
+                true => group::link::note(context, channel.conversation, &request),
+                false => Ok(()),
+            }
+        }
+        Content::JoinDeclined(address) => match group::is_admin(context, channel.conversation, &taken.author)? {
+            true => group::link::forget(context, channel.conversation, &address),
+            false => Ok(()),
+        },
     }
 }
 

@@ -1,14 +1,15 @@
 //! Reading conversations, contacts and the account.
 
 use super::{
-    Account, Contact, ContactState, Conversation, ConversationKind, ConversationState, GroupPicture, JoinState, Member,
-    MemberState, NoticeKind, Person, Role, SafetyNumber,
+    Account, Contact, ContactState, Conversation, ConversationKind, ConversationState, GroupInvite, GroupPicture,
+    JoinRequest, JoinState, Member, MemberState, NoticeKind, Person, Role, SafetyNumber,
 };
 use crate::account::Identity;
 use crate::contact::OwnLink;
 use crate::context::{stored, unsql};
 use crate::conversation::{self, ConversationId, MemberRow, Standing, State};
 use crate::error::EngineError;
+use crate::group::link;
 use crate::heal;
 use crate::settings::Settings;
 use crate::{Engine, contact, pump, safety};
@@ -99,6 +100,11 @@ impl Engine {
             Some(peer) => (contact::display_name(&self.db, peer)?, contact::block::is_blocked(&self.db, peer)?),
             None => (row.title, false),
         };
+        let join_requests = match my_role {
+            Some(Role::Admin) => Some(link::requests(&self.db, row.id)?.len()),
+            _ => None,
+        };
+        let join_requests = join_requests.filter(|count| *count > 0).and_then(|count| u32::try_from(count).ok());
         Ok(Conversation {
             id: row.id,
             kind: row.kind,
@@ -106,7 +112,8 @@ impl Engine {
             peer: row.peer,
             my_role,
             members,
-            picture: row.picture,
+            picture: row.picture.map(|name| format!("/api/conversations/{}/picture?v={name}", row.id)),
+            join_requests,
             left: row.state.is_out(),
             blocked,
             notice,
@@ -147,6 +154,29 @@ impl Engine {
     fn my_role(&self, row: &conversation::Conversation, members: &[Member]) -> Option<Role> {
         let is_in = row.kind == ConversationKind::Group && !row.state.is_out();
         members.first().filter(|first| is_in && first.person.is_self).map(|first| first.role)
+    }
+
+    /// The link of this person by which others can ask to be added to a group.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn group_invite(&self, id: &ConversationId) -> Result<Option<GroupInvite>, EngineError> {
+        link::invite(&self.heart, &self.db, *id)
+    }
+
+    /// Who asks to be added to a group, the first first. Nobody, where this person is no admin.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn join_requests(&self, id: &ConversationId) -> Result<Vec<JoinRequest>, EngineError> {
+        if self.conversation(id)?.is_none_or(|row| row.my_role != Some(Role::Admin)) {
+            return Ok(Vec::new());
+        }
+        let show = |(address, at): (AccountAddress, i64)| {
+            let Person { address, display_name, .. } = self.person(address)?;
+            Ok(JoinRequest { address, display_name, at })
+        };
+        link::requests(&self.db, *id)?.into_iter().map(show).collect()
     }
 
     /// A group's picture.

@@ -184,9 +184,12 @@ pub struct Conversation {
     /// In groups that this person is in: what this person may do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub my_role: Option<Role>,
-    /// Names the group's picture; another picture has another name.
+    /// Where the loopback API has the group's picture; another picture is elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
+    /// For admins: how many people ask to be added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join_requests: Option<u32>,
     /// Whether this person left the group or was removed from it: `paused_reason` says which.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub left: bool,
@@ -199,6 +202,31 @@ pub struct Conversation {
     /// What has to be looked at first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,
+}
+
+/// The link by which people can ask to be added to a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupInvite {
+    /// To hand to people.
+    pub link: aside_protocol::link::GroupLink,
+    /// When it ends.
+    pub expires_unix_ms: i64,
+    /// How many have asked by it.
+    pub uses: u32,
+    /// Whether the home server knows it, so that it works.
+    pub is_registered: bool,
+}
+
+/// Somebody who asks to be added to a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JoinRequest {
+    /// Who.
+    #[serde(serialize_with = "as_text")]
+    pub address: AccountAddress,
+    /// The name to show.
+    pub display_name: String,
+    /// Since when.
+    pub at: i64,
 }
 
 /// A group's picture.

@@ -1,6 +1,9 @@
 //! What a person does with a group: title, picture, members, roles, leaving. Each wish is checked here, so that a person
 //! hears at once what cannot be, and becomes an intent; `channel/commit` carries it out.
 
+pub(crate) mod ask;
+pub(crate) mod link;
+
 use crate::Heart;
 use crate::channel::intent::{self, Intent, MetadataChange};
 use crate::channel::{self, Channel, outbox};
@@ -44,6 +47,13 @@ impl Group {
         match self.admins().any(|admin| admin.address == self.own) {
             true => Ok(()),
             false => Err(CommandError::NotAdmin),
+        }
+    }
+
+    fn has_room_for(&self, more: usize) -> Result<(), CommandError> {
+        match self.members.len().saturating_add(more) > GROUP_MEMBERS_MAX {
+            true => Err(CommandError::GroupSize { max: GROUP_MEMBERS_MAX.saturating_sub(1) }),
+            false => Ok(()),
         }
     }
 
@@ -190,9 +200,7 @@ fn add(
 ) -> Result<(), CommandError> {
     let mut added = reachable(context, &group.own, members)?;
     added.retain(|(address, _)| !group.members.iter().any(|member| member.address == *address));
-    if group.members.len().saturating_add(added.len()) > GROUP_MEMBERS_MAX {
-        return Err(CommandError::GroupSize { max: GROUP_MEMBERS_MAX.saturating_sub(1) });
-    }
+    group.has_room_for(added.len())?;
     for (address, server) in added {
         grow::begin(context, id, &address, server)?;
     }
@@ -226,6 +234,15 @@ pub(crate) fn left(
     conversation::set_leaving(context, channel.conversation, leaver)?;
     timeline::note(context, channel.conversation, leaver, &format!("{} left the group", leaver.name))?;
     take_leavers_out(heart, context, channel)
+}
+
+/// Whether a member is an admin, as this device shows it.
+pub(crate) fn is_admin(
+    context: &Context<'_>,
+    id: ConversationId,
+    member: &AccountAddress,
+) -> Result<bool, EngineError> {
+    Ok(conversation::members(context.db, id)?.iter().any(|row| row.is_admin && row.address == *member))
 }
 
 /// What an admin's device owes to those who left, also where it became an admin's only since.
