@@ -95,6 +95,12 @@ pub struct ContactLink {
     pub used: u32,
 }
 
+/// `JoinRequest`.
+#[derive(Debug, Deserialize)]
+pub struct JoinRequest {
+    pub address: String,
+}
+
 /// `SafetyNumber`.
 #[derive(Debug, Deserialize)]
 pub struct SafetyNumber {

@@ -241,6 +241,38 @@ pub enum Group {
         #[arg(long, conflicts_with = "file")]
         none: bool,
     },
+    /// Print a link by which people can ask to be added
+    Invite {
+        /// The group
+        title: String,
+        /// Withdraw the link instead
+        #[arg(long)]
+        withdraw: bool,
+    },
+    /// Ask to be added to the group of a link
+    Join {
+        /// The link, as it was given
+        link: String,
+    },
+    /// Show who asks to be added
+    Requests {
+        /// The group
+        title: String,
+    },
+    /// Add somebody who asks
+    Approve {
+        /// The group
+        title: String,
+        /// Who asks
+        name: String,
+    },
+    /// Do not add somebody who asks
+    Decline {
+        /// The group
+        title: String,
+        /// Who asks
+        name: String,
+    },
     /// Leave a group
     Leave {
         /// The group
@@ -277,6 +309,9 @@ mod tests {
             "aside --profile p group add title alice",
             "aside --profile p group remove title alice",
             "aside group promote title alice",
+            "aside group invite title --json",
+            "aside group join aside://h/group/alice#x",
+            "aside group approve title dave",
             "aside group picture title --none",
             "aside group members title --json",
         ] {

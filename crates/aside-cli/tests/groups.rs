@@ -43,3 +43,18 @@ fn a_group_is_made_changed_and_left_by_scripts() {
     assert_eq!(members(&world, "bob", "Climbers"), ["bob admin"]);
     world.ok("bob", &["group", "leave", "Climbers"]);
 }
+
+#[test]
+fn a_stranger_with_the_link_is_let_in_by_an_admin() {
+    let world = World::new();
+    ["alice", "bob", "dave"].iter().for_each(|name| world.join(name));
+    world.befriend("alice", "bob");
+    world.ok("alice", &["group", "create", "Hikers", "bob"]);
+    let link = world.ok("alice", &["group", "invite", "Hikers"]);
+    world.ok("dave", &["group", "join", link.trim()]);
+    assert_eq!(world.ok("alice", &["group", "requests", "Hikers"]).trim(), world.person("dave"));
+    world.ok("alice", &["group", "approve", "Hikers", "dave"]);
+    world.ok("alice", &["send", "Hikers", "welcome, dave"]);
+    assert_eq!(world.listen("dave").texts(1), ["welcome, dave"]);
+    assert_eq!(members(&world, "bob", "Hikers"), ["bob member", "alice admin", "dave member"]);
+}

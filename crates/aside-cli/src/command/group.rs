@@ -1,7 +1,7 @@
 //! `aside group …`
 
 use super::{CATCH_UP, DELIVER, find};
-use crate::api::{CallFailure, Conversation, Raw};
+use crate::api::{CallFailure, ContactLink, Conversation, JoinRequest, Raw};
 use crate::cli::{Global, Group};
 use crate::failure::Failure;
 use crate::resolve::{ResolveError, Target};
@@ -28,7 +28,19 @@ pub async fn run(global: &Global, command: Group) -> Result<(), Failure> {
     if global.json {
         return super::json(&raw);
     }
-    let group: Conversation = serde_json::from_value(raw).map_err(|error| Failure::Strange(error.to_string()))?;
+    let strange = |error: serde_json::Error| Failure::Strange(error.to_string());
+    match &command {
+        Group::Invite { withdraw: false, .. } => {
+            let invite: ContactLink = serde_json::from_value(raw).map_err(strange)?;
+            return Ok(print(&invite.link)?);
+        }
+        Group::Requests { .. } => {
+            let requests: Vec<JoinRequest> = serde_json::from_value(raw).map_err(strange)?;
+            return Ok(requests.iter().try_for_each(|request| print(&line(&request.address)))?);
+        }
+        _ => {}
+    }
+    let group: Conversation = serde_json::from_value(raw).map_err(strange)?;
     if !matches!(command, Group::Members { .. }) {
         return Ok(print(&line(&group.title))?);
     }
@@ -74,6 +86,21 @@ async fn change(session: &Session, command: &Group, image: &Option<String>) -> R
             let group = group(session, title).await?;
             api.put(&path(&group, "/picture"), &json!({ "image": image })).await
         }
+        Group::Invite { title, withdraw: true } => {
+            let group = group(session, title).await?;
+            api.remove::<Raw>(&path(&group, "/invite")).await?;
+            api.get(&path(&group, "")).await
+        }
+        Group::Invite { title, withdraw: false } => {
+            api.post(&path(&group(session, title).await?, "/invite"), &json!({})).await
+        }
+        Group::Join { link } => api.post("/groups/join", &json!({ "link": link })).await,
+        Group::Requests { title } => api.get(&path(&group(session, title).await?, "/join-requests")).await,
+        Group::Approve { title, name } | Group::Decline { title, name } => {
+            let (group, asker) = asker(session, title, name).await?;
+            let accept = matches!(command, Group::Approve { .. });
+            api.post(&path(&group, &format!("/join-requests/{asker}")), &json!({ "accept": accept })).await
+        }
         Group::Leave { title } => {
             let group = group(session, title).await?;
             api.tell(&path(&group, "/leave"), &json!({})).await?;
@@ -112,5 +139,14 @@ async fn member(session: &Session, title: &str, name: &str) -> Result<(String, S
     let group: Conversation = session.api().get(&path(&id, "")).await?;
     let members: Vec<Target> = group.members.iter().map(|member| Target::person(&member.address)).collect();
     let found = crate::resolve::resolve(name, &members).map_err(Failure::from)?;
+    Ok((id, found.label.clone()))
+}
+
+/// A group and somebody who asks to be added to it.
+async fn asker(session: &Session, title: &str, name: &str) -> Result<(String, String), CallFailure> {
+    let id = group(session, title).await?;
+    let requests: Vec<JoinRequest> = session.api().get(&path(&id, "/join-requests")).await?;
+    let askers: Vec<Target> = requests.iter().map(|request| Target::person(&request.address)).collect();
+    let found = crate::resolve::resolve(name, &askers).map_err(Failure::from)?;
     Ok((id, found.label.clone()))
 }

@@ -8,6 +8,7 @@ mod events;
 mod groups;
 mod guard;
 mod hold;
+mod invites;
 mod join;
 mod links;
 mod listen;

@@ -1,8 +1,8 @@
 //! Every call of the API, in one table: the router and the test against `openapi.json` both read it.
 
 use super::{
-    App, BODY_BYTES_MAX, contacts, conversations, events, groups, guard, hold, join, links, listen, messages, safety,
-    session, settings, state, typing, ui,
+    App, BODY_BYTES_MAX, contacts, conversations, events, groups, guard, hold, invites, join, links, listen, messages,
+    safety, session, settings, state, typing, ui,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -66,6 +66,12 @@ pub fn calls() -> Vec<Call> {
         call("DELETE", "/api/conversations/{id}/members/{address}", groups::remove),
         call("PUT", "/api/conversations/{id}/members/{address}", groups::appoint),
         call("POST", "/api/conversations/{id}/leave", groups::leave),
+        call("GET", "/api/conversations/{id}/invite", invites::show),
+        call("POST", "/api/conversations/{id}/invite", invites::make),
+        call("DELETE", "/api/conversations/{id}/invite", invites::withdraw),
+        call("GET", "/api/conversations/{id}/join-requests", invites::requests),
+        call("POST", "/api/conversations/{id}/join-requests/{address}", invites::decide),
+        call("POST", "/api/groups/join", invites::join),
         call("GET", "/api/contacts", contacts::list),
         call("POST", "/api/contacts", contacts::add),
         call("PUT", "/api/contacts/{address}", contacts::change),
