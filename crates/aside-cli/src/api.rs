@@ -19,6 +19,8 @@ pub struct State {
     pub account: Option<Account>,
     pub connections: Vec<ServerConnection>,
     pub unread_total: u32,
+    #[serde(default)]
+    pub healing: Vec<Healing>,
 }
 
 /// `ServerConnection`.
@@ -64,6 +66,13 @@ pub struct Conversation {
     pub state: String,
     pub paused_reason: Option<String>,
     pub notice: Option<Notice>,
+}
+
+/// `Healing`.
+#[derive(Debug, Deserialize)]
+pub struct Healing {
+    pub title: String,
+    pub notice: Notice,
 }
 
 /// `Notice`.

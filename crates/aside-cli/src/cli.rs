@@ -66,6 +66,16 @@ pub enum Command {
         /// A person, or a group's title
         name: String,
     },
+    /// Go on in a conversation whose server has shown different histories of it: in a new place, with the same people
+    Continue {
+        /// A person, or a group's title
+        name: String,
+    },
+    /// Print what shows that a conversation was tampered with, as JSON
+    Evidence {
+        /// A person, or a group's title
+        name: String,
+    },
     /// List the conversations
     Chats,
     /// Send a message; returns when the server has acknowledged it

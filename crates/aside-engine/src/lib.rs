@@ -84,6 +84,12 @@ pub struct Defects {
     /// A content that was taken before is taken again.
     #[cfg(feature = "planted-defects")]
     pub dedupe_off: bool,
+    /// A member with ill will: commits that nobody can process.
+    #[cfg(feature = "planted-defects")]
+    pub garbage_commits: bool,
+    /// A member with ill will: commits with other keys for the next epoch than they lead to.
+    #[cfg(feature = "planted-defects")]
+    pub wrong_next_keys: bool,
 }
 
 impl Defects {
@@ -99,6 +105,14 @@ impl Defects {
     fn dedupe_off(self) -> bool {
         self.dedupe_off
     }
+    #[cfg(feature = "planted-defects")]
+    fn garbage_commits(self) -> bool {
+        self.garbage_commits
+    }
+    #[cfg(feature = "planted-defects")]
+    fn wrong_next_keys(self) -> bool {
+        self.wrong_next_keys
+    }
     #[cfg(not(feature = "planted-defects"))]
     const fn cursor_outside_transaction(self) -> bool {
         false
@@ -109,6 +123,14 @@ impl Defects {
     }
     #[cfg(not(feature = "planted-defects"))]
     const fn dedupe_off(self) -> bool {
+        false
+    }
+    #[cfg(not(feature = "planted-defects"))]
+    const fn garbage_commits(self) -> bool {
+        false
+    }
+    #[cfg(not(feature = "planted-defects"))]
+    const fn wrong_next_keys(self) -> bool {
         false
     }
 }

@@ -236,6 +236,26 @@ impl Calm {
         self.start(who);
     }
 
+    /// From here on somebody's program does ill, or is honest again.
+    pub fn set_defects(&mut self, who: usize, defects: Defects) {
+        self.stop(who);
+        if let Some(client) = self.clients.get_mut(who) {
+            client.set_defects(defects);
+        }
+        self.start(who);
+        self.settle();
+    }
+
+    /// A few rounds only, so that a test can interrupt what goes on.
+    pub fn rounds(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            self.wait_ms(100);
+            for who in 0..self.clients.len() {
+                self.turn(who);
+            }
+        }
+    }
+
     /// It starts again.
     pub fn start(&mut self, who: usize) {
         if let Some(client) = self.clients.get_mut(who)

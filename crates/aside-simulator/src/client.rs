@@ -76,6 +76,11 @@ impl Client {
         Ok(())
     }
 
+    /// What its program does wrong from its next start on.
+    pub fn set_defects(&mut self, defects: Defects) {
+        self.options.defects = defects;
+    }
+
     /// The database, while the process does not run.
     pub fn at_rest(&mut self) -> Option<&mut Connection> {
         self.at_rest.as_mut()

@@ -145,6 +145,7 @@ impl World {
             cursor_outside_transaction: self.plan.defect == Some(PlantedDefect::CursorOutsideTransaction),
             retry_re_encrypts: self.plan.defect == Some(PlantedDefect::RetryReEncrypts),
             dedupe_off: self.plan.defect == Some(PlantedDefect::DedupeOff),
+            ..Defects::default()
         };
         for number in 0..self.plan.people.max(2) {
             let token = InviteToken(self.dice.bytes());

@@ -5,6 +5,7 @@ mod chats;
 mod completions;
 mod contacts;
 mod group;
+mod heal;
 mod join;
 mod listen;
 mod quit;
@@ -36,6 +37,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Contacts(command) => contacts::run(&global, command).await,
         Command::Requests(command) => requests::run(&global, command).await,
         Command::AcceptKeys { name } => safety::accept_keys(&global, &name).await,
+        Command::Continue { name } => heal::go_on(&global, &name).await,
+        Command::Evidence { name } => heal::evidence(&global, &name).await,
         Command::Chats => chats::run(&global).await,
         Command::Send { name, text, timeout } => send::run(&global, &name, text, timeout).await,
         Command::Listen { no_follow } => {

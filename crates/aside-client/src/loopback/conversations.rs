@@ -4,6 +4,7 @@ use super::App;
 use super::answer::{Answer, ApiError, Body, unexpected};
 use aside_engine::conversation::ConversationId;
 use aside_engine::error::CommandError;
+use aside_engine::heal::Evidence;
 use aside_engine::input::{Answer as EngineAnswer, Command, Presence};
 use aside_engine::view::{Conversation, NoticeAction};
 use axum::Json;
@@ -83,6 +84,13 @@ pub async fn act(State(app): State<App>, Path(id): Path<String>, Body(body): Bod
     let conversation = conversation_id(&id)?;
     app.engine.command(Command::ActOnNotice { conversation, action: body.action }).await?;
     Ok(Json(app.conversation(conversation).await?))
+}
+
+/// `GET /api/conversations/{id}/evidence`
+pub async fn evidence(State(app): State<App>, Path(id): Path<String>) -> Answer<Vec<Evidence>> {
+    let id = conversation_id(&id)?;
+    app.conversation(id).await?;
+    Ok(Json(app.engine.ask(move |engine| engine.evidence(&id)).await?))
 }
 
 /// `POST /api/conversations/{id}/read` and `/listened`

@@ -45,6 +45,7 @@ pub fn calls() -> Vec<Call> {
         call("POST", "/api/conversations/{id}/accept", conversations::accept),
         call("POST", "/api/conversations/{id}/decline", conversations::decline),
         call("POST", "/api/conversations/{id}/notice", conversations::act),
+        call("GET", "/api/conversations/{id}/evidence", conversations::evidence),
         call("POST", "/api/conversations/{id}/read", conversations::read),
         call("POST", "/api/conversations/{id}/listened", conversations::listened),
         call("PUT", "/api/conversations/{id}/draft", conversations::draft),

@@ -5,6 +5,7 @@ use super::answer::{Answer, ApiError};
 use crate::connection::{Prospect, ServerConnection};
 use aside_engine::Engine;
 use aside_engine::error::EngineError;
+use aside_engine::heal::Healing;
 use aside_engine::settings::Settings;
 use aside_engine::view::{Account, JoinState};
 use axum::Json;
@@ -26,6 +27,7 @@ pub struct State {
     settings: Settings,
     unread_total: u32,
     requests_total: u32,
+    healing: Vec<Healing>,
 }
 
 impl App {
@@ -36,12 +38,13 @@ impl App {
                 JoinState::Joined(account) => Some(account),
                 JoinState::NotJoined | JoinState::Registering | JoinState::Refused { .. } => None,
             };
-            Ok((account, engine.settings()?, (engine.unread_total()?, engine.requests_total()?)))
+            let totals = (engine.unread_total()?, engine.requests_total()?);
+            Ok((account, engine.settings()?, totals, engine.healing()?))
         };
-        let (account, settings, (unread_total, requests_total)) = self.engine.ask(read).await?;
+        let (account, settings, (unread_total, requests_total), healing) = self.engine.ask(read).await?;
         let (profile, connections) = (self.profile.clone(), self.board.servers());
         let version = env!("CARGO_PKG_VERSION");
-        Ok(State { version, profile, account, connections, settings, unread_total, requests_total })
+        Ok(State { version, profile, account, connections, settings, unread_total, requests_total, healing })
     }
 
     /// Looks after every change until `check` finds something; for `time_max` at most, and not where every server

@@ -218,3 +218,16 @@ pub(crate) fn joined(context: &Context<'_>, row: &Channel, address: &AccountAddr
         .execute(params![row.id.0, address.to_string(), sql(row.position.seq.saturating_add(1))])?;
     Ok(())
 }
+
+/// Whoever is in the successor of a channel needs no leaf in the old one any more: what they asked for before is answered.
+pub(super) fn forget_those_in(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    old: &ChannelId,
+    new: &ChannelId,
+) -> Result<(), EngineError> {
+    let Some(group) = channel::take_group(heart, context, new)? else { return Ok(()) };
+    let members = group.members()?;
+    heart.groups.insert(*new, group);
+    members.iter().try_for_each(|member| forget(context, old, &member.credential.certificate.device.0))
+}

@@ -1,7 +1,7 @@
 //! Following a conversation into the channel that it was founded anew in (P-9.9): the checks, and the move.
 
 use super::refound::{self, Predecessor};
-use super::{count, fault, gap, request};
+use super::{answer, count, fault, gap, request};
 use crate::Heart;
 use crate::channel::{self, Channel, outbox};
 use crate::context::{Context, to_store};
@@ -98,6 +98,7 @@ pub(crate) fn adopt(
         give_up(heart, context, &ChannelId(id), &winner)?;
     }
     refound::end(context, new.conversation)?;
+    answer::forget_those_in(heart, context, &old.id, &new.id)?;
     let standing = fault::find(context.db, &new.conversation)?;
     if standing.is_some_and(|standing| standing.channel == old.id) {
         // What was said there behind the point where this device had to stop, it asks for.
@@ -110,6 +111,10 @@ pub(crate) fn adopt(
         count::add(context, count::Heal::ReFounded)?;
         tell(heart, context, new, predecessor)?;
     }
+    if let Some(group) = channel::take_group(heart, context, &winner)? {
+        conversation::show_group(context, new.conversation, &group.members()?, &group.metadata()?)?;
+        heart.groups.insert(winner, group);
+    }
     channel::choose_current(context, new.conversation)?;
     heart.stirred.insert(winner);
     Ok(())
@@ -120,7 +125,7 @@ fn tell(heart: &Heart, context: &mut Context<'_>, new: &Channel, predecessor: &P
     let Some(own) = heart.identity.as_ref().map(|identity| identity.address.clone()) else { return Ok(()) };
     let why = match predecessor.why {
         Why::Lost => "the keys of the old one were lost",
-        Why::Stuck(_) => "the old one could not be read any more",
+        Why::Stuck(_) => "the old one had become unreadable",
         Why::Forked => "the server had shown different histories of the old one",
         Why::Gone => "its server no longer had the old one",
     };

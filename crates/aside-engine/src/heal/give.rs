@@ -93,7 +93,10 @@ fn answer(
     let is_ended = refound::successor_of(context.db, row)?.is_some();
     // As far as this device has read without a gap of its own.
     let gaps = gap::of_channel(context.db, &row.id)?;
-    let own_gap = gaps.iter().filter(|gap| gap.to >= from).map(|gap| gap.from.saturating_sub(1)).min();
+    let own_gaps = gaps.iter().filter(|gap| gap.to >= from && gap.from <= to && !gap.is_open());
+    let own_gap = own_gaps.map(|gap| gap.from.saturating_sub(1)).min();
+    // Of a channel that is given up, this is all that there will be.
+    let is_ended = is_ended && own_gap.is_none();
     let known = row.position.seq.min(own_gap.unwrap_or(u64::MAX)).min(to);
     if known < from && !is_ended {
         return Ok(None);
@@ -112,7 +115,11 @@ fn answer(
         through = one.seq;
         named.push(Named { content: body.filter(|_| is_given).map(Into::into), ..one });
     }
-    let through = if has_more { through } else { known };
+    let through = match (has_more, is_ended) {
+        (true, _) => through,
+        (false, true) => to,
+        (false, false) => known,
+    };
     let mut heads = Vec::new();
     for seq in [from.saturating_sub(1), through] {
         if let Some(head) = channel::head_at(context.db, &row.id, seq)? {

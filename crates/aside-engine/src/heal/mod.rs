@@ -24,7 +24,9 @@ pub(crate) mod rejoin;
 mod request;
 
 pub use count::HealCounts;
+pub use evidence::{Evidence, SeenPosition};
 pub(crate) use fault::{Fault, Fork, ForkSign};
+pub use notice::Healing;
 pub(crate) use request::{first_wait, stop};
 
 use crate::Heart;

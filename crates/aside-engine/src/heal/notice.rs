@@ -1,14 +1,14 @@
 //! What a person is told of a fault, and what they can choose.
 
-use super::fault::{self, Fault};
+use super::fault::{self, Fault, Standing};
 use super::follow;
-use crate::Heart;
 use crate::channel::end;
 use crate::context::Context;
 use crate::conversation::{self, Conversation, ConversationId, State};
 use crate::error::{CommandError, EngineError};
 use crate::input::Answer;
 use crate::view::{Notice, NoticeAction, NoticeKind};
+use crate::{Engine, Heart};
 use aside_protocol::id::ChannelId;
 use rusqlite::{Connection, params};
 
@@ -85,4 +85,44 @@ pub(crate) fn leave(heart: &mut Heart, context: &mut Context<'_>, id: Conversati
     context.db.execute("DELETE FROM faults WHERE conversation = ?", params![id])?;
     conversation::set_out(context, id, State::Left, "you left")?;
     Ok(Answer::Conversation(id))
+}
+
+/// A conversation with which something is wrong, and what is being done about it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Healing {
+    /// Which.
+    pub conversation_id: ConversationId,
+    /// The group's title, or the other person's name.
+    pub title: String,
+    /// Since when, milliseconds since 1970-01-01 UTC.
+    pub since: i64,
+    /// How often help was asked for.
+    pub requests: u32,
+    /// What the person is told.
+    pub notice: Notice,
+}
+
+impl Engine {
+    /// The conversations with which something is wrong.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn healing(&self) -> Result<Vec<Healing>, EngineError> {
+        let ids: Vec<ConversationId> = self
+            .db
+            .prepare_cached("SELECT conversation FROM faults ORDER BY since_ms, conversation")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut all = Vec::new();
+        for id in ids {
+            let (Some(row), Some(standing)) = (conversation::find(&self.db, &id)?, fault::find(&self.db, &id)?) else {
+                continue;
+            };
+            if let Some(notice) = of(&self.db, &row)? {
+                let Standing { since_ms: since, requests, .. } = standing;
+                all.push(Healing { conversation_id: id, title: row.title, since, requests, notice });
+            }
+        }
+        Ok(all)
+    }
 }

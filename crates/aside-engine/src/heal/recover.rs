@@ -3,7 +3,7 @@
 
 use super::gap::{self, Gap};
 use super::letter::{Ask, Give, HealLetter, Named};
-use super::{content, count, fault, line, request};
+use super::{content, count, fault, line, refound, request};
 use crate::Heart;
 use crate::channel::{self, Channel, receive::take_once};
 use crate::content::mimi::MimiContent;
@@ -198,8 +198,10 @@ pub(super) fn take(
     if concerned.is_empty() || !super::is_member(heart, context, &row, sender)? {
         return Ok(());
     }
-    if let Some(fork) = super::compare_heads(context, &row, &sender.address, &give.heads)? {
-        return fault::put(heart, context, &row, fork);
+    // Of a channel that was given up for a fork, the heads are known to differ.
+    let is_given_up = refound::successor_of(context.db, &row)?.is_some();
+    if let Some(fork) = super::compare_heads(context, &row, &sender.address, &give.heads)?.filter(|_| !is_given_up) {
+        return super::stop(heart, context, &row, fork);
     }
     for named in give.named.iter().filter(|named| (give.span.0..=give.span.1).contains(&named.seq)) {
         let Some(gap) = concerned.iter().find(|gap| gap.has(named.seq)) else { continue };
@@ -211,7 +213,7 @@ pub(super) fn take(
         let reached = told.map_or(gap.from, |(_, through)| through.saturating_add(1));
         if give.span.0 <= reached {
             // Nothing comes behind the end of a channel that is given up.
-            let is_all = give.is_ended && !give.has_more && gap.is_open();
+            let is_all = give.is_ended && !give.has_more;
             gap::note_answer(context, gap.id, &account, if is_all { gap.to } else { give.span.1 })?;
         }
         gap::soon(context, gap.id)?;

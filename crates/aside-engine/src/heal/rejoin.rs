@@ -56,6 +56,12 @@ pub(crate) fn done(
     group: Group,
     anchor: Position,
 ) -> Result<(), EngineError> {
+    let standing = fault::find(context.db, &row.conversation)?;
+    if standing.is_some_and(|standing| matches!(standing.fault, Fault::Fork(_))) {
+        // The person goes on in spite of what was seen, which is kept as evidence; nothing is compared with it any more.
+        context.db.prepare_cached("DELETE FROM chain WHERE channel = ?")?.execute(params![row.id.0])?;
+        context.db.prepare_cached("DELETE FROM epochs WHERE channel = ?")?.execute(params![row.id.0])?;
+    }
     let known = channel::head_at(context.db, &row.id, anchor.seq)?;
     // What was read up to here is compared with the anchor where both know it; what was not, is asked for.
     gap::open(heart, context, row, row.position.seq.saturating_add(1), anchor.seq)?;

@@ -206,13 +206,16 @@ pub(super) fn reach(heart: &mut Heart, context: &mut Context<'_>, row: &Channel)
     Ok(Reach { server: identity.pin.clone(), token, record: identity.record.clone() })
 }
 
-/// Everybody in a group's roster, once each, without this account.
+/// Everybody in a channel's roster who is still in the conversation, once each, without this account.
 pub(super) fn accounts(
     heart: &Heart,
     context: &Context<'_>,
     id: &ChannelId,
 ) -> Result<BTreeSet<AccountAddress>, EngineError> {
     let own = heart.identity.as_ref().map(|identity| identity.address.clone());
-    let roster = channel::roster(context.db, id)?;
-    Ok(roster.into_iter().map(|one| one.address).filter(|address| Some(address) != own.as_ref()).collect())
+    let Some(row) = channel::find(context.db, id)? else { return Ok(BTreeSet::new()) };
+    let members: BTreeSet<AccountAddress> =
+        conversation::members(context.db, row.conversation)?.into_iter().map(|member| member.address).collect();
+    let roster = channel::roster(context.db, id)?.into_iter().map(|one| one.address);
+    Ok(roster.filter(|address| Some(address) != own.as_ref() && members.contains(address)).collect())
 }

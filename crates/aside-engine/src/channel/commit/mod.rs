@@ -23,9 +23,10 @@ use crate::inbox::welcome::Welcomes;
 use crate::network::Flight;
 use crate::timeline;
 use aside_mls::{CommitDraft, Group, MlsError, PendingCommit};
-use aside_protocol::channel::{EntryHeader, Purpose};
+use aside_protocol::channel::{EntryHeader, EpochKeys, Purpose};
 use aside_protocol::frame::anonymous::{NewEntry, Request};
 use aside_protocol::id::{AppendId, ChannelId};
+use aside_protocol::key::PublicKey;
 use aside_protocol::limit::COMMIT_DAYS;
 use minicbor::{Decode, Encode};
 use plan::Plan;
@@ -155,7 +156,7 @@ fn make(
     };
     let PendingCommit { commit, newcomers } = group.commit(&mls, &identity.signer, &draft)?;
     let keys = group.pending_channel_keys(&mls, &channel.id)?.ok_or(MlsError::NoPendingCommit)?;
-    let next_keys = keys.public();
+    let (commit, next_keys) = spoiled(context, commit, keys.public());
     let body = group.seal_commit(&mls, &identity.signer, &channel.id, &commit, &next_keys, context.random())?;
     let header = EntryHeader {
         epoch: channel.epoch,
@@ -177,6 +178,16 @@ fn make(
         .prepare_cached("INSERT INTO pending_commits (channel, append_id, entry, made) VALUES (?, ?, ?, ?)")?
         .execute(params![channel.id.0, entry.header.append_id.0, to_store(&entry), to_store(&made)])?;
     Ok(entry)
+}
+
+/// Nothing, but for a planted defect: what a member with ill will commits.
+fn spoiled(context: &mut Context<'_>, commit: Vec<u8>, next_keys: EpochKeys) -> (Vec<u8>, EpochKeys) {
+    let commit = if context.defects.garbage_commits() { context.random::<64>().to_vec() } else { commit };
+    let next_keys = match context.defects.wrong_next_keys() {
+        true => EpochKeys { read: PublicKey(context.random()), ..next_keys },
+        false => next_keys,
+    };
+    (commit, next_keys)
 }
 
 fn pending(context: &Context<'_>, channel: &ChannelId) -> Result<Option<Pending>, EngineError> {
