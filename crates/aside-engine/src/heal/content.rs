@@ -192,3 +192,25 @@ pub(super) fn prune(context: &Context<'_>) -> Result<(), EngineError> {
     context.db.prepare_cached("DELETE FROM readd_answers WHERE day < ?")?.execute(params![context.now.day()])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_own_content_is_known_by_its_salt_and_nobody_else_makes_one() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE account (backup_key BLOB)").unwrap();
+        db.execute("INSERT INTO account VALUES (?)", [[7_u8; 32]]).unwrap();
+        let of = |text: &str| Content::Text { text: text.into(), reply_to: None }.to_mimi([0; 16]);
+        let key = own_key(&db).unwrap();
+        let own = MimiContent { salt: salt(&key, [1; 8], &of("mine")), ..of("mine") };
+        assert!(is_own(&db, &own).unwrap());
+        // As it is after a way over the wire.
+        assert!(is_own(&db, &MimiContent::decode(&own.encode()).unwrap()).unwrap());
+        let other_words = MimiContent { salt: own.salt, ..of("not mine") };
+        assert!(!is_own(&db, &other_words).unwrap(), "a salt goes with its content");
+        let other_key = MimiContent { salt: salt(&[8; 32], [1; 8], &of("mine")), ..of("mine") };
+        assert!(!is_own(&db, &other_key).unwrap(), "and with its account");
+    }
+}

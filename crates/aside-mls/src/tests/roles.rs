@@ -194,6 +194,21 @@ fn any_member_swaps_a_device_for_a_fresh_leaf_of_the_same_device_and_of_no_other
 }
 
 #[test]
+fn any_member_lets_a_device_take_the_place_of_those_that_its_chain_revokes() {
+    let ([alice, bob, carol], [mut a, mut b, mut c]) = three();
+    let mut person = Person::new("carol");
+    person.rotate(vec![carol.credential.certificate.device]);
+    let restored = person.device(2);
+    let swap = b.swap(&bob.session(), &bob.signer, &[2], &[restored.checked()]).unwrap();
+    b.merge_pending(&bob.session()).unwrap();
+    alice.follow(&mut a, &swap.commit);
+    assert!(carol.stage(&mut c, &swap.commit).unwrap().self_removed);
+    let mut again = restored.session().join(&swap.welcome, &swap.ratchet_tree).unwrap();
+    let words = bob.encrypt(&mut b, "welcome back");
+    assert_eq!(restored.read(&mut again, &words), "welcome back");
+}
+
+#[test]
 fn one_commit_adds_removes_renames_and_renews() {
     let ([alice, bob, carol], [mut a, mut b, mut c]) = three();
     let dave = Person::new("dave").device(1);

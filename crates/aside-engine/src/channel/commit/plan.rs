@@ -183,9 +183,31 @@ impl Planner<'_> {
                 }
                 Ok(verdict)
             }
-            // Somebody took the old leaf out without putting the fresh one in: that is an addition.
-            None => self.add(newcomer),
+            None => self.replace_revoked(newcomer),
         }
+    }
+
+    /// A device that is no member yet, and whose chain may revoke some that are: it takes their place. Otherwise somebody
+    /// took the old leaf out without putting the fresh one in, and that is an addition.
+    fn replace_revoked(&mut self, newcomer: &Newcomer) -> Result<Verdict, EngineError> {
+        let Ok(package) = self.session.check_key_package(&newcomer.key_package, self.now_unix_s) else {
+            return self.add(newcomer);
+        };
+        let new = package.credential();
+        let is_replaced = |member: &&Member| {
+            let old = &member.credential;
+            let is_revoked = new.key_sets.iter().any(|set| set.revoked.contains(&old.certificate.device));
+            old.address == new.address && old.root_key == new.root_key && is_revoked && member.leaf != self.own_leaf
+        };
+        let leaves: Vec<u32> = self.members.iter().filter(is_replaced).map(|member| member.leaf).collect();
+        if leaves.is_empty() {
+            return self.add(newcomer);
+        }
+        let verdict = self.take_package(newcomer)?;
+        if let Verdict::Taken = verdict {
+            self.removing.extend(leaves);
+        }
+        Ok(verdict)
     }
 
     fn remove_account(&mut self, address: &AccountAddress) -> Verdict {
