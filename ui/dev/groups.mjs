@@ -108,5 +108,5 @@ export function createGroup(world, { title, members }) {
 
 export function joinGroup(world, { link }) {
   if (!/^aside:\/\/[^/]+\/group\//.test(link)) return problem(400, 'bad_link', 'This is not a link to a group.');
-  return renewed(world, world.conversation({ kind: 'group', title: 'Neighbours', state: 'pending', updated_at: Date.now() }));
+  return renewed(world, world.conversation({ kind: 'group', title: 'Neighbours', state: 'pending', members: [world.member(world.self)], updated_at: Date.now() }));
 }
