@@ -61,6 +61,17 @@ pub enum Command {
     /// People who are no contacts and ask to talk with you
     #[command(subcommand)]
     Requests(Requests),
+    /// Show your server's administrator messages of your choice
+    Report {
+        /// A person, or a group's title
+        name: String,
+        /// What you want to say about it
+        #[arg(long, default_value = "")]
+        note: String,
+        /// A message's id, as `--json` prints it; may be given several times
+        #[arg(long = "message", value_name = "ID")]
+        messages: Vec<String>,
+    },
     /// Go on in a conversation after looking at its notice: somebody's keys changed
     AcceptKeys {
         /// A person, or a group's title
@@ -132,6 +143,11 @@ pub enum Contacts {
         #[arg(long)]
         other_keys: bool,
     },
+    /// Add a person on your own server by their name there; only the server says who they are
+    ByName {
+        /// Their name
+        name: String,
+    },
     /// Print a link that lets a person write to you
     Link {
         /// Make another one, even where one is unused
@@ -186,6 +202,9 @@ pub enum Requests {
         /// Hear nothing more from them
         #[arg(long)]
         block: bool,
+        /// Tell your server's administrator
+        #[arg(long)]
+        report: bool,
     },
 }
 
@@ -315,6 +334,8 @@ mod tests {
             "aside contacts link --fresh",
             "aside contacts block bob --json",
             "aside requests accept bob",
+            "aside contacts by-name bob",
+            "aside report bob --note spam --message 00 --message 01",
             "aside safety bob --scan aside-safety:v1:00",
             "aside --profile p group add title alice",
             "aside --profile p group remove title alice",

@@ -8,7 +8,7 @@ use crate::content::wrapper::message_id;
 use crate::content::{Content, EMOJI_BYTES_MAX, MessageId, TEXT_BYTES_MAX};
 use crate::context::{Context, to_store};
 use crate::conversation::{self, ConversationId, GROUP_MEMBERS_MAX, State};
-use crate::error::{CommandError, EngineError};
+use crate::error::CommandError;
 use crate::group;
 use crate::heal;
 use crate::input::{Answer, Change, Command, Presence, Verification};
@@ -16,34 +16,24 @@ use crate::recovery::confirm;
 use crate::safety::{self, Scanned};
 use crate::settings::Settings;
 use crate::timeline;
-use aside_protocol::address::AccountAddress;
+use aside_protocol::address::{AccountAddress, AccountName};
+use aside_protocol::link::InviteLink;
 use rusqlite::{OptionalExtension, params};
 
 impl Heart {
     /// Carries one out.
     pub(crate) fn command(&mut self, context: &mut Context<'_>, command: Command) -> Result<Answer, CommandError> {
         match command {
-            Command::Join { invite, name } => {
-                if let Some(identity) = &self.identity {
-                    // The server may have made the account and its answer be lost: the same join goes on with its keys.
-                    let goes_on = !identity.registered && identity.refusal.is_none();
-                    let is_same = identity.invite == invite.token && identity.pin == invite.server;
-                    return match goes_on && is_same && *identity.name() == name {
-                        true => Ok(Answer::Done),
-                        false => Err(CommandError::AlreadyJoined { address: identity.address.to_string() }),
-                    };
-                }
-                account::create(context, &self.mls.on(context.db), &invite, name)?;
-                self.identity = account::load(context.db)?;
-                context.changed(Change::State);
-                Ok(Answer::Done)
-            }
+            Command::Join { invite, name } => self.join(context, &invite, name),
             Command::ForgetJoin => self.forget_join(context),
             Command::MakeContactLink
             | Command::MakeFreshContactLink
             | Command::WithdrawContactLink { .. }
             | Command::AddContact { .. }
             | Command::AddContactWithOtherKeys { .. }
+            | Command::AddByName { .. }
+            | Command::Report { .. }
+            | Command::ReportAsker { .. }
             | Command::RenameContact { .. }
             | Command::SetBlocked { .. }
             | Command::RemoveContact { .. }
@@ -80,7 +70,7 @@ impl Heart {
             Command::RemoveConversation { conversation } => self.remove_conversation(context, conversation),
             Command::SetVerified { conversation, verified } => set_verified(context, conversation, verified),
             Command::ScanSafety { conversation, code } => self.scan_safety(context, conversation, &code),
-            Command::PutSettings(settings) => put_settings(context, &settings),
+            Command::PutSettings(settings) => self.put_settings(context, &settings),
             Command::ConfirmPhrase { phrase } => confirm::confirm(self, context, &phrase),
             Command::RotateKeys { conversation } => {
                 let channel = known(context, conversation)?.channel;
@@ -90,6 +80,27 @@ impl Heart {
                 Ok(Answer::Done)
             }
         }
+    }
+
+    fn join(
+        &mut self,
+        context: &mut Context<'_>,
+        invite: &InviteLink,
+        name: AccountName,
+    ) -> Result<Answer, CommandError> {
+        if let Some(identity) = &self.identity {
+            // The server may have made the account and its answer be lost: the same join goes on with its keys.
+            let goes_on = !identity.registered && identity.refusal.is_none();
+            let is_same = identity.invite == invite.token && identity.pin == invite.server;
+            return match goes_on && is_same && *identity.name() == name {
+                true => Ok(Answer::Done),
+                false => Err(CommandError::AlreadyJoined { address: identity.address.to_string() }),
+            };
+        }
+        account::create(context, &self.mls.on(context.db), invite, name)?;
+        self.identity = account::load(context.db)?;
+        context.changed(Change::State);
+        Ok(Answer::Done)
     }
 
     fn author(&self) -> Result<AccountAddress, CommandError> {
@@ -304,6 +315,14 @@ impl Heart {
         set_verified(context, id, verified)?;
         Ok(Answer::Compared(verified))
     }
+
+    fn put_settings(&mut self, context: &mut Context<'_>, settings: &Settings) -> Result<Answer, CommandError> {
+        let sql = "INSERT OR REPLACE INTO settings (only_row, body) VALUES (1, ?)";
+        context.db.prepare_cached(sql)?.execute(params![to_store(settings)])?;
+        context.changed(Change::State);
+        contact::by_name::tell(self, context)?;
+        Ok(Answer::Done)
+    }
 }
 
 fn known(context: &Context<'_>, id: ConversationId) -> Result<conversation::Conversation, CommandError> {
@@ -361,15 +380,5 @@ fn set_verified(context: &mut Context<'_>, id: ConversationId, verified: Verific
         .prepare_cached("UPDATE contacts SET verified = ? WHERE address = ?")?
         .execute(params![verified == Verification::Verified, peer.to_string()])?;
     context.changed(Change::Contact(peer));
-    Ok(Answer::Done)
-}
-
-fn put_settings(context: &mut Context<'_>, settings: &Settings) -> Result<Answer, CommandError> {
-    context
-        .db
-        .prepare_cached("INSERT OR REPLACE INTO settings (only_row, body) VALUES (1, ?)")?
-        .execute(params![to_store(settings)])
-        .map_err(EngineError::from)?;
-    context.changed(Change::State);
     Ok(Answer::Done)
 }

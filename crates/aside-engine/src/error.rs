@@ -43,6 +43,15 @@ pub enum CommandError {
     /// What was scanned is something else.
     #[error("this is not the code beside a safety number: scan the one that they see in their conversation with you")]
     NotASafetyCode,
+    /// A report is about one person.
+    #[error("a report is about one person: choose messages of theirs")]
+    NobodyReported,
+    /// A report is too large.
+    #[error("the report is too large ({why}): choose fewer messages, or a shorter note")]
+    ReportTooLarge {
+        /// With the limit.
+        why: String,
+    },
     /// The conversation is no request.
     #[error("this conversation is no request: leave or remove it instead")]
     NotARequest,

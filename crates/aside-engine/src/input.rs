@@ -117,6 +117,25 @@ pub enum Command {
         /// As it was given.
         link: ContactLink,
     },
+    /// Adds somebody on the home server by name. [`Answer::Conversation`].
+    AddByName {
+        /// Their name there.
+        name: AccountName,
+    },
+    /// Shows the home server's administrator what the person chose. [`Answer::Done`].
+    Report {
+        /// Where.
+        conversation: ConversationId,
+        /// Which messages; all of one person, one's own apart.
+        messages: Vec<MessageId>,
+        /// The person's own words.
+        note: String,
+    },
+    /// Tells the home server's administrator of somebody whose request was declined. [`Answer::Done`].
+    ReportAsker {
+        /// Whom.
+        address: AccountAddress,
+    },
     /// Calls a contact by another name on this device. [`Answer::Done`].
     RenameContact {
         /// Whom.

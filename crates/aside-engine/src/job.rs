@@ -12,6 +12,7 @@ use aside_protocol::channel::EpochKeys;
 use aside_protocol::frame::anonymous::Delivery;
 use aside_protocol::id::{ChannelId, Hash};
 use aside_protocol::inbox::DeliveryToken;
+use aside_protocol::report::AbuseReport;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
 
@@ -53,6 +54,18 @@ pub(crate) enum Job {
     /// Find the inboxes of the admin who gave a link to a group, and ask there.
     #[n(7)]
     AskToJoin(#[n(0)] ConversationId),
+    /// Find somebody on the home server by name, to found this conversation with.
+    #[n(10)]
+    FindByName(#[n(0)] ConversationId, #[n(1)] AccountAddress),
+    /// Let the home server know whether this person can be found.
+    #[n(11)]
+    SetFindable(#[n(0)] Option<DeliveryToken>),
+    /// Look at the directory's view of a contact's account.
+    #[n(12)]
+    FetchAccount(#[n(0)] AccountAddress),
+    /// Tell the home server's administrator.
+    #[n(13)]
+    Report(#[n(0)] AbuseReport),
     /// Get a member's KeyPackages, to found the conversation anew with.
     #[n(20)]
     FetchForSuccessor(#[n(0)] ConversationId, #[n(1)] AccountAddress, #[n(2)] DeliveryToken),
@@ -81,7 +94,10 @@ pub(crate) struct NewChannel {
 impl Job {
     fn kind(&self) -> ConnectionKind {
         match self {
-            Job::PutDeliveryToken(..) | Job::RevokeDeliveryToken(..) => ConnectionKind::Account,
+            Job::PutDeliveryToken(..) | Job::RevokeDeliveryToken(..) | Job::SetFindable(_) | Job::Report(_) => {
+                ConnectionKind::Account
+            }
+            Job::FindByName(..) | Job::FetchAccount(_) => ConnectionKind::Anonymous,
             Job::FetchKeyPackages(..) | Job::CreateChannel(..) | Job::Deliver(..) | Job::FetchForSuccessor(..) => {
                 ConnectionKind::Anonymous
             }

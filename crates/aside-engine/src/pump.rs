@@ -163,41 +163,22 @@ fn send_job(
     job: Job,
 ) -> Result<bool, EngineError> {
     match job {
-        Job::PutDeliveryToken(token, expires_day) => {
-            let request = account_frame::Request::PutDeliveryToken { token, expires_day };
-            state.ask_account(context, link, request, Flight::Job(id));
+        Job::PutDeliveryToken(..) | Job::RevokeDeliveryToken(_) | Job::SetFindable(_) | Job::Report(_) => {
+            send_account_job(context, link, state, id, job);
         }
-        Job::RevokeDeliveryToken(token) => {
-            let request = account_frame::Request::RevokeDeliveryToken { token };
-            state.ask_account(context, link, request, Flight::Job(id));
-        }
-        Job::AskToJoin(conversation) => {
-            let Some((asked, _)) = ask::pending(context.db, conversation)? else {
-                job::done(context, id)?;
-                return Ok(true);
-            };
-            let (account, token) = (asked.address.name, asked.secret.delivery_token());
-            let request = anonymous_frame::Request::FetchAccount { account, token };
-            state.ask_anonymous(context, link, request, Flight::Job(id));
-        }
-        Job::FetchKeyPackages(conversation, member) => {
-            // The contact may be gone, or have got another token since.
-            let Some(reach) = grow::reach(context, conversation, &member)? else {
-                job::done(context, id)?;
-                return Ok(true);
-            };
-            let request = anonymous_frame::Request::FetchKeyPackages { account: member.name, token: reach.token };
-            state.ask_anonymous(context, link, request, Flight::Job(id));
-        }
+        Job::FindByName(..)
+        | Job::FetchAccount(_)
+        | Job::AskToJoin(_)
+        | Job::FetchKeyPackages(..)
+        | Job::FetchForSuccessor(..) => match about_account(context, job)? {
+            Some(request) => state.ask_anonymous(context, link, request, Flight::Job(id)),
+            None => job::done(context, id)?,
+        },
         Job::CreateChannel(channel, new) => {
             let Some(token) = unspent_token(context, state)? else { return Ok(false) };
             let (epoch, keys) = (new.epoch, new.keys);
             let request = anonymous_frame::Request::CreateChannel { channel, token, epoch, keys };
             state.ask_anonymous(context, link, request, Flight::Paid(id, token));
-        }
-        Job::FetchForSuccessor(_, member, token) => {
-            let request = anonymous_frame::Request::FetchKeyPackages { account: member.name, token };
-            state.ask_anonymous(context, link, request, Flight::Job(id));
         }
         Job::Deliver(delivery) => {
             state.ask_anonymous(context, link, anonymous_frame::Request::Deliver(delivery), Flight::Job(id));
@@ -222,6 +203,37 @@ fn send_job(
         }
     }
     Ok(true)
+}
+
+/// What a directory is asked about somebody. Whom it is about may be gone by now, or have got another token since.
+fn about_account(context: &mut Context<'_>, job: Job) -> Result<Option<anonymous_frame::Request>, EngineError> {
+    Ok(match job {
+        Job::FindByName(_, member) => Some(anonymous_frame::Request::FindByName { account: member.name }),
+        Job::FetchAccount(member) => crate::contact::find(context.db, &member)?
+            .map(|contact| anonymous_frame::Request::FetchAccount { account: member.name, token: contact.token }),
+        Job::AskToJoin(conversation) => ask::pending(context.db, conversation)?.map(|(asked, _)| {
+            let (account, token) = (asked.address.name, asked.secret.delivery_token());
+            anonymous_frame::Request::FetchAccount { account, token }
+        }),
+        Job::FetchKeyPackages(conversation, member) => grow::reach(context, conversation, &member)?
+            .map(|reach| anonymous_frame::Request::FetchKeyPackages { account: member.name, token: reach.token }),
+        Job::FetchForSuccessor(_, member, token) => {
+            Some(anonymous_frame::Request::FetchKeyPackages { account: member.name, token })
+        }
+        _ => None,
+    })
+}
+
+/// Those that the account connection takes; others are none of its.
+fn send_account_job(context: &mut Context<'_>, link: Link, state: &mut LinkState, id: JobId, job: Job) {
+    let request = match job {
+        Job::PutDeliveryToken(token, expires_day) => account_frame::Request::PutDeliveryToken { token, expires_day },
+        Job::RevokeDeliveryToken(token) => account_frame::Request::RevokeDeliveryToken { token },
+        Job::SetFindable(token) => account_frame::Request::SetFindable { token },
+        Job::Report(report) => account_frame::Request::Report(report),
+        _ => return,
+    };
+    state.ask_account(context, link, request, Flight::Job(id));
 }
 
 /// A channel token that no request under way is paying with.

@@ -13,7 +13,7 @@ const ROUNDS: u32 = 5_200;
 /// whoever they believe to talk with.
 const CODE: &str = "aside-safety:v1:";
 
-/// What `one` shows to `other` to be scanned (P-3.10).
+/// What `one` shows to `other` to be scanned (P-3.15).
 pub(crate) fn code(one: (&AccountAddress, &PublicKey), other: (&AccountAddress, &PublicKey)) -> String {
     let halves = [half(one), half(other)].concat();
     halves.iter().fold(CODE.to_owned(), |mut text, byte| {

@@ -41,6 +41,8 @@ CREATE INDEX people_to_look_at ON people (attention) WHERE attention = 1;
 CREATE TABLE people_devices (
     address TEXT NOT NULL, root_key BLOB NOT NULL, device BLOB NOT NULL, PRIMARY KEY (address, root_key, device)
 ) STRICT, WITHOUT ROWID;
+-- What whoever finds this person by name is given; absent: the server was not told, or was told to find nobody.
+CREATE TABLE findable (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), token BLOB NOT NULL) STRICT;
 CREATE TABLE blocked (address TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 -- What lets others write to us: whose is a person's address or a group's id.
 CREATE TABLE own_tokens (whose TEXT PRIMARY KEY, token BLOB NOT NULL) STRICT, WITHOUT ROWID;

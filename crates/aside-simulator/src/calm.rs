@@ -32,6 +32,7 @@ pub struct Calm {
     clients: Vec<Client>,
     lie: Option<Lie>,
     links: Vec<ContactLink>,
+    sent: Vec<(usize, ConnectionKind, Vec<u8>)>,
 }
 
 impl Calm {
@@ -53,8 +54,15 @@ impl Calm {
         let address: aside_protocol::address::ServerAddress = "calm.example".parse().map_err(|_| "address")?;
         let pin = ServerPin { address: address.clone(), identity_key, tls: TlsTrust::Pinned };
         let server = Server::new(address, dice.fork(), None);
-        let mut calm =
-            Self { dice, now_ms: 1_767_225_600_000, server, clients: Vec::new(), lie: None, links: Vec::new() };
+        let mut calm = Self {
+            dice,
+            now_ms: 1_767_225_600_000,
+            server,
+            clients: Vec::new(),
+            lie: None,
+            links: Vec::new(),
+            sent: Vec::new(),
+        };
         for number in 0..people {
             let token = InviteToken(calm.dice.bytes());
             calm.server.invite(&token, core::Now { unix_ms: calm.now_ms.unsigned_abs() }.day())?;
@@ -82,6 +90,21 @@ impl Calm {
     /// The server is honest again.
     pub fn be_honest(&mut self) {
         self.lie = None;
+    }
+
+    /// The frames of somebody that have reached the server since this was asked last, of anybody.
+    pub fn reached_server(&mut self, who: usize) -> Vec<(ConnectionKind, Vec<u8>)> {
+        let sent = std::mem::take(&mut self.sent).into_iter();
+        sent.filter(|(sender, ..)| *sender == who).map(|(_, kind, bytes)| (kind, bytes)).collect()
+    }
+
+    /// Somebody's program stops, their database is changed by hand, and it starts again.
+    pub fn on_disk(&mut self, who: usize, change: impl FnOnce(&rusqlite::Connection)) {
+        self.stop(who);
+        if let Some(database) = self.clients.get_mut(who).and_then(Client::at_rest) {
+            change(database);
+        }
+        self.start(who);
     }
 
     /// One adds the other by link; both go on talking.
@@ -346,6 +369,7 @@ impl Calm {
         let Some(client) = self.clients.get_mut(who) else { return false };
         let mut inputs = Vec::new();
         for (link, wire) in &mut client.wires {
+            self.sent.extend(wire.to_server.iter().map(|bytes| (who, link.kind, bytes.clone())));
             inputs.extend(
                 wire.to_server.drain(..).map(|bytes| ServerInput::decode(wire.connection, kind(*link), &bytes)),
             );

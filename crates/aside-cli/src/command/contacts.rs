@@ -1,4 +1,4 @@
-//! `aside contacts add LINK | link | links | list | rename | block | unblock | remove`
+//! `aside contacts add LINK | by-name NAME | link | links | list | rename | block | unblock | remove`
 
 use super::{CATCH_UP, DELIVER, find};
 use crate::api::{CallFailure, Contact, ContactLink, Raw};
@@ -19,6 +19,7 @@ pub async fn run(global: &Global, command: Contacts) -> Result<(), Failure> {
         Contacts::Add { link, other_keys } => {
             add(global, &json!({ "link": link, "accept_other_keys": other_keys })).await
         }
+        Contacts::ByName { name } => add(global, &json!({ "name": name })).await,
         Contacts::Link { fresh } => link(global, fresh).await,
         Contacts::Links { withdraw: Some(id) } => withdraw(global, &id).await,
         Contacts::Links { withdraw: None } => links(global).await,

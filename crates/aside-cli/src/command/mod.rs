@@ -9,6 +9,7 @@ mod heal;
 mod join;
 mod listen;
 mod quit;
+mod report;
 mod requests;
 mod safety;
 mod send;
@@ -36,6 +37,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Contacts(command) => contacts::run(&global, command).await,
         Command::Requests(command) => requests::run(&global, command).await,
+        Command::Report { name, note, messages } => report::run(&global, &name, &note, &messages).await,
         Command::AcceptKeys { name } => safety::accept_keys(&global, &name).await,
         Command::Continue { name } => heal::go_on(&global, &name).await,
         Command::Evidence { name } => heal::evidence(&global, &name).await,

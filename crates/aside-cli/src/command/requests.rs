@@ -20,9 +20,9 @@ pub async fn run(global: &Global, command: Requests) -> Result<(), Failure> {
                 let id = one(session, name).await?;
                 api.post(&format!("/conversations/{id}/accept"), &json!({})).await
             }
-            Requests::Decline { name, block } => {
+            Requests::Decline { name, block, report } => {
                 let id = one(session, name).await?;
-                api.tell(&format!("/conversations/{id}/decline"), &json!({ "block": block })).await?;
+                api.tell(&format!("/conversations/{id}/decline"), &json!({ "block": block, "report": report })).await?;
                 Ok(Raw::Null)
             }
         }

@@ -72,6 +72,8 @@ impl From<CommandError> for ApiError {
             CommandError::UnknownLink => (StatusCode::NOT_FOUND, "unknown_link"),
             CommandError::OneselfBlocked => (StatusCode::UNPROCESSABLE_ENTITY, "oneself"),
             CommandError::NotASafetyCode => (StatusCode::UNPROCESSABLE_ENTITY, "not_a_safety_code"),
+            CommandError::NobodyReported => (StatusCode::UNPROCESSABLE_ENTITY, "nobody_reported"),
+            CommandError::ReportTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "report_too_large"),
             CommandError::NotARequest => (StatusCode::CONFLICT, "not_a_request"),
             CommandError::NothingToAccept => (StatusCode::CONFLICT, "nothing_to_accept"),
             CommandError::Name { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_name"),

@@ -2,9 +2,10 @@
 
 use super::App;
 use super::answer::{Answer, ApiError, Body, Parameters, sentence, unexpected};
-use aside_engine::input::{Command, Presence};
+use aside_engine::input::{Answer as EngineAnswer, Command, Presence};
 use aside_engine::view::{Contact, ContactState};
 use aside_protocol::address::{AccountAddress, AddressError};
+use aside_protocol::link::{ContactLink, LinkError};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -22,7 +23,9 @@ pub async fn list(State(app): State<App>) -> Answer<Vec<Contact>> {
 /// `POST /api/contacts`
 #[derive(Deserialize)]
 pub struct NewContact {
-    link: String,
+    /// A link, or a name on one's own server.
+    link: Option<String>,
+    name: Option<String>,
     /// The person has asked: it is right that the link shows other keys than those that are known.
     #[serde(default)]
     accept_other_keys: bool,
@@ -48,22 +51,37 @@ pub async fn add(
     Parameters(waiting): Parameters<AddWaiting>,
     Body(body): Body<NewContact>,
 ) -> Answer<Contact> {
-    let link: aside_protocol::link::ContactLink =
-        body.link.parse().map_err(|error: aside_protocol::link::LinkError| {
-            ApiError::invalid("bad_link", sentence(&error.to_string()))
-        })?;
-    let address = link.address.clone();
-    app.engine
-        .command(match body.accept_other_keys {
-            true => Command::AddContactWithOtherKeys { link },
-            false => Command::AddContact { link },
-        })
-        .await?;
+    let address = match (body.link, body.name) {
+        (Some(link), None) => add_by_link(&app, &link, body.accept_other_keys).await?,
+        (None, Some(name)) => add_by_name(&app, &name).await?,
+        _ => return Err(ApiError::invalid("link_or_name", "A contact is added by a link or by a name.")),
+    };
     if let Some(AddedWait::Active) = waiting.wait {
         wait_until_active(&app, address.clone()).await?;
     }
     let found = app.engine.ask(move |engine| engine.contact(&address)).await?;
     found.map(Json).ok_or_else(unexpected)
+}
+
+async fn add_by_link(app: &App, link: &str, accept_other_keys: bool) -> Result<AccountAddress, ApiError> {
+    let link: ContactLink =
+        link.parse().map_err(|error: LinkError| ApiError::invalid("bad_link", sentence(&error.to_string())))?;
+    let address = link.address.clone();
+    app.engine
+        .command(match accept_other_keys {
+            true => Command::AddContactWithOtherKeys { link },
+            false => Command::AddContact { link },
+        })
+        .await?;
+    Ok(address)
+}
+
+async fn add_by_name(app: &App, name: &str) -> Result<AccountAddress, ApiError> {
+    let bad = |error: AddressError| ApiError::invalid("bad_name", sentence(&error.to_string()));
+    let name = name.trim().parse().map_err(bad)?;
+    let added = app.engine.command(Command::AddByName { name }).await?;
+    let EngineAnswer::Conversation(id) = added else { return Err(unexpected()) };
+    app.conversation(id).await?.peer.ok_or_else(unexpected)
 }
 
 async fn wait_until_active(app: &App, address: AccountAddress) -> Result<(), ApiError> {

@@ -57,6 +57,8 @@ pub async fn accept(State(app): State<App>, Path(id): Path<String>) -> Answer<Co
 pub struct Refusal {
     #[serde(default)]
     block: bool,
+    #[serde(default)]
+    report: bool,
 }
 
 /// `POST /api/conversations/{id}/decline`
@@ -67,6 +69,9 @@ pub async fn decline(
 ) -> Result<StatusCode, ApiError> {
     let command = Command::Decline { conversation: conversation_id(&id)? };
     let EngineAnswer::Asker(address) = app.engine.command(command).await? else { return Err(unexpected()) };
+    if body.report {
+        app.engine.command(Command::ReportAsker { address: address.clone() }).await?;
+    }
     if body.block {
         app.engine.command(Command::SetBlocked { address, blocked: Presence::Present }).await?;
     }

@@ -1,6 +1,6 @@
 //! This person's own links: the newest, a fresh one, all of them, and their end.
 
-use super::answer::{Answer, ApiError, Body, Parameters, unexpected};
+use super::answer::{Answer, ApiError, Parameters, unexpected};
 use super::{App, qr};
 use aside_engine::contact::LinkId;
 use aside_engine::error::CommandError;
@@ -49,9 +49,13 @@ pub struct Wish {
 pub async fn make(
     State(app): State<App>,
     Parameters(waiting): Parameters<LinkWaiting>,
-    Body(wish): Body<Wish>,
+    wish: Option<Json<Wish>>,
 ) -> Answer<ContactLink> {
-    let command = if wish.fresh { Command::MakeFreshContactLink } else { Command::MakeContactLink };
+    let command = if wish.is_some_and(|Json(wish)| wish.fresh) {
+        Command::MakeFreshContactLink
+    } else {
+        Command::MakeContactLink
+    };
     let EngineAnswer::ContactLink { id, link, expires_unix_ms, used } = app.engine.command(command).await? else {
         return Err(unexpected());
     };

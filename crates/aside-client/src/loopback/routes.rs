@@ -2,7 +2,7 @@
 
 use super::{
     App, BODY_BYTES_MAX, contacts, conversations, events, groups, guard, hold, invites, join, links, listen, messages,
-    safety, session, settings, state, typing, ui,
+    reports, safety, session, settings, state, typing, ui,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -80,6 +80,7 @@ pub fn calls() -> Vec<Call> {
         call("POST", "/api/contacts/link", links::make),
         call("GET", "/api/contacts/links", links::list),
         call("DELETE", "/api/contacts/links/{id}", links::withdraw),
+        call("POST", "/api/reports", reports::make),
         call("PUT", "/api/settings", settings::change),
         call("POST", "/api/quit", state::quit),
         call("GET", "/api/hold", hold::hold),

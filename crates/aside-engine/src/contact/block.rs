@@ -1,4 +1,4 @@
-//! Blocking. What a blocked person's envelopes and direct messages say is dropped unread, and their token ends at the
+//! Blocking (P-5.16). What a blocked person's envelopes and direct messages say is dropped unread, and their token ends at the
 //! server. In groups they stay members: what they write is kept and stands collapsed, as others' answers would be odd
 //! without it. They are not told, and nothing of theirs is answered by a receipt.
 

@@ -1,6 +1,6 @@
 //! What a person wants of contacts, each carried out by the module that it is about.
 
-use super::{OtherKeys, add, block, links, notice, rename, requests};
+use super::{OtherKeys, add, block, by_name, links, notice, rename, report, requests};
 use crate::Heart;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -18,6 +18,11 @@ pub(crate) fn run(heart: &mut Heart, context: &mut Context<'_>, command: Command
         Command::AddContactWithOtherKeys { link } => {
             add(heart, context, &link, OtherKeys::Accepted).map(Answer::Conversation)
         }
+        Command::AddByName { name } => by_name::add(heart, context, name).map(Answer::Conversation),
+        Command::Report { conversation, messages, note } => {
+            report::make(heart, context, conversation, &messages, &note).map(|()| Answer::Done)
+        }
+        Command::ReportAsker { address } => report::asker(heart, context, &address).map(|()| Answer::Done),
         Command::RenameContact { address, name } => rename(context, &address, &name).map(|()| Answer::Done),
         Command::SetBlocked { address, blocked } => {
             block::set(heart, context, &address, blocked).map(|()| Answer::Done)

@@ -1,5 +1,5 @@
 //! Whose keys are whose. Every place that meets somebody's keys (an envelope, a group's leaves, a directory's answer)
-//! comes by here, and learns whether to believe them. The rules are P-3.2, P-3.3 and P-3.11:
+//! comes by here, and learns whether to believe them. The rules are P-3.2, P-3.3 and P-3.14:
 //!
 //! - the same root key and a chain whose newest link is signed by it: quiet, a note;
 //! - the same root key and a chain that only account keys continued: believed, and loud: nothing is sent to this person
@@ -13,6 +13,7 @@ use crate::context::{Context, stored, to_store};
 use crate::conversation::ConversationId;
 use crate::error::EngineError;
 use crate::input::Change;
+use crate::job::{self, Job};
 use crate::timeline;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::DeviceId;
@@ -197,6 +198,9 @@ fn continued(context: &mut Context<'_>, shown: &Shown<'_>, how: Continued) -> Re
     };
     tell(context, shown.address, &words)?;
     context.changed(Change::Contact(shown.address.clone()));
+    if !by_root {
+        ask_directory(context, shown.address)?;
+    }
     Ok(if by_root { Seen::Quiet } else { Seen::Loud })
 }
 
@@ -291,6 +295,15 @@ fn forget_revoked(context: &Context<'_>, shown: &Shown<'_>) -> Result<(), Engine
         statement.execute(params![shown.address.to_string(), shown.root_key.0, device.0])?;
     }
     Ok(())
+}
+
+/// The directory may know a link that the root key signed since: then nobody has to look.
+fn ask_directory(context: &mut Context<'_>, address: &AccountAddress) -> Result<(), EngineError> {
+    let server = super::find(context.db, address)?.filter(|contact| contact.state.is_accepted());
+    match server.and_then(|contact| contact.server) {
+        Some(server) => job::add(context, server, &Job::FetchAccount(address.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Writes a note into every conversation that somebody is in.
@@ -397,4 +410,199 @@ pub(crate) fn to_look_at(db: &Connection, conversation: &ConversationId) -> Resu
     )?;
     let rows = statement.query_map(params![conversation], |row| row.get::<_, String>(0))?;
     rows.map(|row| row?.parse().map_err(|_| EngineError::Damaged { what: "address" })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Now;
+    use aside_protocol::identity::DeviceCertificate;
+    use aside_protocol::key::SigningKey;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    const LAPTOP: DeviceId = DeviceId([1; 16]);
+    const PHONE: DeviceId = DeviceId([2; 16]);
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_seed(&[seed; 32])
+    }
+
+    fn bob() -> AccountAddress {
+        "bob@h.example".parse().unwrap()
+    }
+
+    /// A chain whose links are signed as asked: each revokes what it says, and the first is the root key's.
+    fn chain_of(root: &SigningKey, links: &[(KeySetSigner, u8, &[DeviceId])]) -> Vec<KeySet> {
+        let mut chain: Vec<KeySet> = Vec::new();
+        let mut before = key(0);
+        for (signer, seed, revoked) in links {
+            let by = if *signer == KeySetSigner::Root { root } else { &before };
+            let of = (&bob(), &root.public_key());
+            let set = KeySet::sign(of, chain.last(), key(*seed).public_key(), revoked.to_vec(), (*signer, by));
+            chain.push(set);
+            before = key(*seed);
+        }
+        chain
+    }
+
+    fn credential(root: &SigningKey, links: &[(KeySetSigner, u8, &[DeviceId])], device: DeviceId) -> MemberCredential {
+        let (address, root_key, key_sets) = (bob(), root.public_key(), chain_of(root, links));
+        let number = key_sets.last().unwrap().number;
+        let account_key = key(links.last().unwrap().1);
+        let signature_key = key(100).public_key();
+        let certificate = DeviceCertificate::issue((&address, &root_key), &account_key, number, device, signature_key);
+        MemberCredential { address, root_key, key_sets, certificate }
+    }
+
+    const FIRST: (KeySetSigner, u8, &[DeviceId]) = (KeySetSigner::Root, 10, &[]);
+
+    /// A database in which bob is a contact with a conversation, met with one device.
+    fn with_bob(test: impl FnOnce(&mut Context<'_>, ConversationId)) {
+        let mut db = Connection::open_in_memory().unwrap();
+        crate::schema::migrate(&mut db).unwrap();
+        let mut randomness = ChaCha8Rng::from_seed([7; 32]);
+        let now = Now { unix_ms: 1_767_225_600_000 };
+        let mut context = Context::new(&db, now, &mut randomness, Default::default());
+        let id = ConversationId([3; 32]);
+        let state = crate::conversation::State::Active;
+        crate::conversation::insert(&mut context, id, "bob", Some(&bob()), state).unwrap();
+        crate::conversation::add_member(&context, id, &bob(), crate::conversation::IsAdmin::Yes).unwrap();
+        let sql = "INSERT INTO contacts (address, root_key, by_name, token, conversation, state, verified)
+                   VALUES (?, ?, 0, ?, ?, 1, 1)";
+        db.execute(sql, params![bob().to_string(), key(1).public_key().0, [0_u8; 32], id]).unwrap();
+        saw_members(&mut context, id, [&credential(&key(1), &[FIRST], LAPTOP)]).unwrap();
+        assert_eq!(notes(&context), Vec::<String>::new(), "meeting somebody is no change");
+        test(&mut context, id);
+    }
+
+    fn notes(context: &Context<'_>) -> Vec<String> {
+        let mut statement = context.db.prepare("SELECT text FROM messages ORDER BY position").unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    fn must_look(context: &Context<'_>, id: ConversationId) -> bool {
+        !to_look_at(context.db, &id).unwrap().is_empty()
+    }
+
+    #[test]
+    fn the_same_keys_are_nothing_new_and_another_device_is_a_quiet_note() {
+        with_bob(|context, id| {
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST], LAPTOP)).unwrap(), Seen::Known);
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST], PHONE)).unwrap(), Seen::NewDevice);
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST], PHONE)).unwrap(), Seen::Known);
+            assert_eq!(notes(context), ["bob uses another device now."]);
+            assert!(!must_look(context, id));
+        });
+    }
+
+    #[test]
+    fn a_chain_that_the_root_key_continues_is_quiet() {
+        with_bob(|context, id| {
+            let next = credential(&key(1), &[FIRST, (KeySetSigner::Root, 11, &[PHONE])], LAPTOP);
+            assert_eq!(saw(context, &next).unwrap(), Seen::Quiet);
+            assert_eq!(notes(context), ["bob's devices changed."]);
+            assert!(!must_look(context, id));
+        });
+    }
+
+    #[test]
+    fn a_chain_that_only_an_account_key_continues_is_loud_until_somebody_looks_or_the_root_key_speaks() {
+        let loud = (KeySetSigner::PreviousAccountKey, 11, &[PHONE][..]);
+        with_bob(|context, id| {
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST, loud], LAPTOP)).unwrap(), Seen::Loud);
+            assert!(must_look(context, id));
+            looked(context, &bob()).unwrap();
+            assert!(!must_look(context, id));
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST, loud], LAPTOP)).unwrap(), Seen::Known);
+            assert!(!must_look(context, id), "what was looked at stays so");
+        });
+        with_bob(|context, id| {
+            saw(context, &credential(&key(1), &[FIRST, loud], LAPTOP)).unwrap();
+            let healed = credential(&key(1), &[FIRST, loud, (KeySetSigner::Root, 12, &[])], LAPTOP);
+            assert_eq!(saw(context, &healed).unwrap(), Seen::Quiet);
+            assert!(!must_look(context, id));
+        });
+    }
+
+    #[test]
+    fn of_two_chains_the_one_that_the_root_key_signed_wins_in_either_order() {
+        let thief = (KeySetSigner::PreviousAccountKey, 66, &[LAPTOP][..]);
+        let owner = (KeySetSigner::Root, 12, &[PHONE][..]);
+        with_bob(|context, id| {
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST, thief], PHONE)).unwrap(), Seen::Loud);
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST, owner], LAPTOP)).unwrap(), Seen::Quiet);
+            assert!(!must_look(context, id));
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST, thief], PHONE)).unwrap(), Seen::Refused);
+        });
+        with_bob(|context, id| {
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST, owner], LAPTOP)).unwrap(), Seen::Quiet);
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST, thief], PHONE)).unwrap(), Seen::Refused);
+            assert!(!must_look(context, id), "a thief without the words changes nothing");
+        });
+    }
+
+    #[test]
+    fn two_chains_without_the_root_keys_word_are_loud_and_the_first_stays() {
+        let (one, other) =
+            ((KeySetSigner::PreviousAccountKey, 11, &[][..]), (KeySetSigner::PreviousAccountKey, 66, &[][..]));
+        with_bob(|context, id| {
+            saw(context, &credential(&key(1), &[FIRST, one], LAPTOP)).unwrap();
+            looked(context, &bob()).unwrap();
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST, other], LAPTOP)).unwrap(), Seen::Refused);
+            assert!(must_look(context, id));
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST, one], LAPTOP)).unwrap(), Seen::Known);
+        });
+    }
+
+    #[test]
+    fn an_old_chain_counts_only_on_a_device_that_is_known_and_not_revoked() {
+        with_bob(|context, _| {
+            saw(context, &credential(&key(1), &[FIRST], PHONE)).unwrap();
+            saw(context, &credential(&key(1), &[FIRST, (KeySetSigner::Root, 11, &[PHONE])], LAPTOP)).unwrap();
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST], LAPTOP)).unwrap(), Seen::Older);
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST], PHONE)).unwrap(), Seen::Refused);
+            let minted = credential(&key(1), &[FIRST], DeviceId([9; 16]));
+            assert_eq!(saw(context, &minted).unwrap(), Seen::Refused, "the old key certifies nobody any more");
+        });
+    }
+
+    #[test]
+    fn another_root_key_is_told_once_and_nothing_of_it_is_believed() {
+        with_bob(|context, id| {
+            let other = credential(&key(2), &[FIRST], LAPTOP);
+            assert_eq!(saw(context, &other).unwrap(), Seen::OtherRoot);
+            assert_eq!(saw(context, &credential(&key(3), &[FIRST], LAPTOP)).unwrap(), Seen::OtherRoot);
+            assert_eq!(notes(context).len(), 1);
+            assert!(other_keys(context.db, &bob()).unwrap().is_some());
+            assert!(!must_look(context, id), "what goes to the true bob is not held up by somebody else");
+            assert_eq!(saw(context, &credential(&key(1), &[FIRST], LAPTOP)).unwrap(), Seen::Known);
+        });
+    }
+
+    #[test]
+    fn a_directory_that_swaps_the_root_key_or_shortens_or_forges_the_chain_changes_nothing() {
+        with_bob(|context, id| {
+            let grown = [FIRST, (KeySetSigner::Root, 11, &[][..])];
+            saw(context, &credential(&key(1), &grown, LAPTOP)).unwrap();
+            let account = |root: &SigningKey, key_sets| DirectoryAccount {
+                root_key: root.public_key(),
+                key_sets,
+                devices: Vec::new(),
+            };
+            let swapped = account(&key(2), chain_of(&key(2), &[FIRST]));
+            assert_eq!(saw_account(context, &bob(), &swapped).unwrap(), Seen::OtherRoot);
+            let relabelled = account(&key(2), chain_of(&key(1), &grown));
+            assert_eq!(saw_account(context, &bob(), &relabelled).unwrap(), Seen::Refused);
+            let mut forged = chain_of(&key(1), &grown);
+            forged.push(KeySet { number: 2, previous: forged.last().map(KeySet::hash), ..forged[1].clone() });
+            assert_eq!(saw_account(context, &bob(), &account(&key(1), forged)).unwrap(), Seen::Refused);
+            let shortened = account(&key(1), chain_of(&key(1), &[FIRST]));
+            assert_eq!(saw_account(context, &bob(), &shortened).unwrap(), Seen::Older);
+            let known = chain(context.db, &bob(), &key(1).public_key()).unwrap().unwrap();
+            assert_eq!(known, chain_of(&key(1), &grown));
+            assert!(!must_look(context, id));
+        });
+    }
 }

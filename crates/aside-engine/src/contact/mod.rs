@@ -4,11 +4,13 @@
 //! who ask in [`requests`], and those of whom nothing is wanted in [`block`].
 
 pub(crate) mod block;
+pub(crate) mod by_name;
 pub(crate) mod command;
 pub(crate) mod keys;
 pub(crate) mod links;
 pub(crate) mod notice;
 pub(crate) mod own_token;
+pub(crate) mod report;
 pub(crate) mod requests;
 mod row;
 mod words;

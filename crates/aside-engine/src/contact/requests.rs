@@ -1,4 +1,4 @@
-//! Message requests: what a stranger sends waits, unread and unanswered, until the person decides. No server is
+//! Message requests (P-5.15): what a stranger sends waits, unread and unanswered, until the person decides. No server is
 //! contacted for one, so nobody learns that it arrived.
 
 use super::{State, find};

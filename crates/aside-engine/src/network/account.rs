@@ -88,6 +88,7 @@ fn answered(
 }
 
 fn sign_in_done(heart: &mut Heart, context: &mut Context<'_>, link: Link) -> Result<(), EngineError> {
+    contact::by_name::tell(heart, context)?;
     match heart.links.get_mut(&link) {
         Some(state) => account::signed_in(context, link, state),
         None => Ok(()),

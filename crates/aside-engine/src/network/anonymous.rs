@@ -18,6 +18,7 @@ use aside_protocol::inbox::ChannelToken;
 use aside_protocol::refusal::{Refusal, Remedy};
 use rusqlite::params;
 
+const OTHER_KIND: &str = "an answer of another kind than was asked for";
 /// How often a token that its server does not know yet is tried again: about two minutes.
 const EARLY_ATTEMPTS_MAX: u32 = 8;
 
@@ -69,23 +70,37 @@ fn answered(
             spend(context, &token)?;
             paid(heart, context, id)
         }
-        (Flight::Job(id), Answer::Account(account)) => {
-            if let Some(Job::AskToJoin(conversation)) = job::find(context, id)? {
-                ask::account_is_here(heart, context, conversation, &account)?;
+        (Flight::Job(id), answer) => job_answered(heart, context, link, id, answer),
+        _ => context.close(link, OTHER_KIND),
+    }
+}
+
+/// What a job asked for is here.
+fn job_answered(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    link: Link,
+    id: JobId,
+    answer: Answer,
+) -> Result<(), EngineError> {
+    match answer {
+        Answer::Account(account) => {
+            match job::find(context, id)? {
+                Some(Job::AskToJoin(id)) => ask::account_is_here(heart, context, id, &account)?,
+                Some(Job::FetchAccount(member)) => drop(contact::keys::saw_account(context, &member, &account)?),
+                _ => {}
             }
             job::done(context, id)
         }
-        (Flight::Job(id), Answer::Blob(bytes)) => match job::find(context, id)? {
+        Answer::Blob(bytes) => match job::find(context, id)? {
             Some(Job::FetchTree(arriving)) => tree::fetched(heart, context, id, *arriving, &bytes),
             _ => job::done(context, id),
         },
         // Their device has an account and has published nothing yet: it will, as soon as it is online.
-        (Flight::Job(id), Answer::KeyPackages { key_packages, .. })
-            if key_packages.iter().all(|device| device.key_package.is_none()) =>
-        {
+        Answer::KeyPackages { key_packages, .. } if key_packages.iter().all(|device| device.key_package.is_none()) => {
             job::later(context, id).map(|_| ())
         }
-        (Flight::Job(id), Answer::KeyPackages { account, key_packages }) => {
+        Answer::KeyPackages { account, key_packages } => {
             if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
                 conversation::fetched(heart, context, (conversation, &member), account, key_packages)?;
             } else if let Some(Job::FetchForSuccessor(conversation, member, _)) = job::find(context, id)? {
@@ -93,8 +108,18 @@ fn answered(
             }
             job::done(context, id)
         }
-        (Flight::Job(id), Answer::Done) => job::done(context, id),
-        _ => context.close(link, "an answer of another kind than was asked for"),
+        // As above: somebody without a KeyPackage of last resort has not been online yet.
+        Answer::Found { key_packages, .. } if key_packages.iter().all(|device| device.key_package.is_none()) => {
+            job::later(context, id).map(|_| ())
+        }
+        Answer::Found { account, token, key_packages } => {
+            if let Some(Job::FindByName(conversation, member)) = job::find(context, id)? {
+                contact::by_name::found(heart, context, (conversation, &member), account, token, key_packages)?;
+            }
+            job::done(context, id)
+        }
+        Answer::Done => job::done(context, id),
+        _ => context.close(link, OTHER_KIND),
     }
 }
 
@@ -162,17 +187,22 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
     if *refusal == Refusal::UnknownAccountOrToken && may_be_early(context, id)? {
         return Ok(());
     }
-    if let Some(Job::FetchForSuccessor(conversation, member, _)) = job::find(context, id)? {
-        heal::refound::fetched(heart, context, conversation, &member, None)?;
+    let wanted = job::find(context, id)?;
+    if let Some(Job::FetchForSuccessor(conversation, member, _)) = &wanted {
+        heal::refound::fetched(heart, context, *conversation, member, None)?;
     }
-    if let Some(Job::AskToJoin(conversation)) = job::find(context, id)? {
-        ask::failed(context, conversation, "the link was withdrawn or has expired: ask for a new one")?;
+    if let Some(Job::AskToJoin(conversation)) = &wanted {
+        ask::failed(context, *conversation, "the link was withdrawn or has expired: ask for a new one")?;
     }
-    if let Some(Job::FetchTree(arriving)) = job::find(context, id)? {
-        return tree::lost(context, id, &arriving);
+    if let Some(Job::FetchTree(arriving)) = &wanted {
+        return tree::lost(context, id, arriving);
     }
-    if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
+    let is_by_name = matches!(wanted, Some(Job::FindByName(..)));
+    if let Some(Job::FetchKeyPackages(conversation, member) | Job::FindByName(conversation, member)) = wanted {
         let why = match refusal {
+            Refusal::UnknownAccountOrToken if is_by_name => {
+                "nobody of this name can be found on your server: ask them for their link".into()
+            }
             Refusal::UnknownAccountOrToken => {
                 "their link was withdrawn, has expired, or is used up: ask for a new one".into()
             }
