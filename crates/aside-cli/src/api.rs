@@ -104,6 +104,12 @@ pub struct ContactLink {
     pub used: u32,
 }
 
+/// `GroupInvite`.
+#[derive(Debug, Deserialize)]
+pub struct GroupInvite {
+    pub link: String,
+}
+
 /// `JoinRequest`.
 #[derive(Debug, Deserialize)]
 pub struct JoinRequest {

@@ -1,7 +1,7 @@
 //! `aside group …`
 
 use super::{CATCH_UP, DELIVER, find};
-use crate::api::{CallFailure, ContactLink, Conversation, JoinRequest, Raw};
+use crate::api::{CallFailure, Conversation, GroupInvite, JoinRequest, Raw};
 use crate::cli::{Global, Group};
 use crate::failure::Failure;
 use crate::resolve::{ResolveError, Target};
@@ -31,7 +31,7 @@ pub async fn run(global: &Global, command: Group) -> Result<(), Failure> {
     let strange = |error: serde_json::Error| Failure::Strange(error.to_string());
     match &command {
         Group::Invite { withdraw: false, .. } => {
-            let invite: ContactLink = serde_json::from_value(raw).map_err(strange)?;
+            let invite: GroupInvite = serde_json::from_value(raw).map_err(strange)?;
             return Ok(print(&invite.link)?);
         }
         Group::Requests { .. } => {

@@ -4,6 +4,7 @@ use super::App;
 use super::answer::{Answer, ApiError};
 use crate::connection::{Prospect, ServerConnection};
 use aside_engine::Engine;
+use aside_engine::conversation::GROUP_MEMBERS_MAX;
 use aside_engine::error::EngineError;
 use aside_engine::heal::Healing;
 use aside_engine::settings::Settings;
@@ -28,6 +29,14 @@ pub struct State {
     unread_total: u32,
     requests_total: u32,
     healing: Vec<Healing>,
+    limits: Limits,
+}
+
+/// Numbers that a screen needs before a call is refused.
+#[derive(Debug, Serialize)]
+pub struct Limits {
+    /// People in a group, oneself included.
+    group_members: usize,
 }
 
 impl App {
@@ -44,7 +53,8 @@ impl App {
         let (account, settings, (unread_total, requests_total), healing) = self.engine.ask(read).await?;
         let (profile, connections) = (self.profile.clone(), self.board.servers());
         let version = env!("CARGO_PKG_VERSION");
-        Ok(State { version, profile, account, connections, settings, unread_total, requests_total, healing })
+        let limits = Limits { group_members: GROUP_MEMBERS_MAX };
+        Ok(State { version, profile, account, connections, settings, unread_total, requests_total, healing, limits })
     }
 
     /// Looks after every change until `check` finds something; for `time_max` at most, and not where every server

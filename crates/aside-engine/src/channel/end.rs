@@ -39,7 +39,7 @@ pub(crate) fn removed(
     timeline::note(context, channel.conversation, by, &words)?;
     conversation::set_out(context, channel.conversation, State::Removed, &words)?;
     out(heart, context, channel)?;
-    outbox::all_failed(context, channel.conversation, "you are no longer a member")
+    outbox::all_failed(context, channel.conversation, &words)
 }
 
 /// This person left, here or on another device, and the others know.
