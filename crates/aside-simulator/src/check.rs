@@ -47,6 +47,11 @@ pub(crate) fn all(clients: &[Client], acknowledged: &BTreeSet<Place>, order: Ord
         if let Some(error) = client.engine_errors.first() {
             return Err(format!("{}'s engine failed: {error}", client.name));
         }
+        // Nothing was damaged, so nothing may have needed healing.
+        let heals = client.engine().map(|engine| engine.heal_counts().unwrap_or_default()).unwrap_or_default();
+        if heals != Default::default() {
+            return Err(format!("{} healed what was not broken: {heals:?}", client.name));
+        }
         for (conversation, texts) in read(client)? {
             timelines.entry(conversation).or_default().push((client.name.clone(), texts));
         }
