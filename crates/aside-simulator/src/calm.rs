@@ -321,6 +321,16 @@ impl Calm {
         self.settle();
     }
 
+    /// Runs for so many turns of one person each, and stops in the middle of things.
+    pub fn take_turns(&mut self, turns: usize) {
+        for turn in 0..turns {
+            self.now_ms = self.now_ms.saturating_add(5);
+            if let Some(who) = turn.checked_rem(self.clients.len()) {
+                self.turn(who);
+            }
+        }
+    }
+
     /// Runs until nothing moves.
     pub fn settle(&mut self) {
         let mut quiet = 0;

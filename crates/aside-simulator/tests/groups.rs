@@ -295,3 +295,22 @@ fn sixty_people_come_in_by_batches_and_read_what_is_said_from_then_on() {
     assert_eq!(texts(&calm, 17, &id), ["everybody here?", "late"]);
     assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }
+
+#[test]
+fn a_crash_between_any_two_steps_loses_no_change_and_makes_none_twice() {
+    for steps in 0..24 {
+        let (mut calm, id) = group(20, 4, &[1, 2]);
+        let p3 = calm.address_of(3).unwrap();
+        calm.change(0, id, GroupChange::Add(vec![p3])).unwrap();
+        calm.change(0, id, GroupChange::Title("Renamed".into())).unwrap();
+        calm.take_turns(steps);
+        calm.stop(0);
+        calm.start(0);
+        calm.settle();
+        assert_all_agree(&calm, &id, &[0, 1, 2, 3]);
+        assert_eq!(calm.conversation(3, &id).unwrap().title, "Renamed", "after {steps} turns");
+        let read = notes(&calm, 1, &id);
+        assert_eq!(read.iter().filter(|note| note.contains("added p3")).count(), 1, "after {steps} turns: {read:?}");
+        assert_eq!(read.iter().filter(|note| note.contains("Renamed")).count(), 1, "after {steps} turns: {read:?}");
+    }
+}
