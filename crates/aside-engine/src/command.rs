@@ -8,6 +8,7 @@ use crate::content::wrapper::message_id;
 use crate::content::{Content, EMOJI_BYTES_MAX, MessageId, TEXT_BYTES_MAX};
 use crate::context::{Context, to_store};
 use crate::conversation::{self, ConversationId, GROUP_MEMBERS_MAX, State};
+use crate::device;
 use crate::error::CommandError;
 use crate::group;
 use crate::heal;
@@ -72,6 +73,7 @@ impl Heart {
             Command::ScanSafety { conversation, code } => self.scan_safety(context, conversation, &code),
             Command::PutSettings(settings) => self.put_settings(context, &settings),
             Command::ConfirmPhrase { phrase } => confirm::confirm(self, context, &phrase),
+            Command::Device(command) => device::command(self, context, command),
             Command::RotateKeys { conversation } => {
                 let channel = known(context, conversation)?.channel;
                 if let Some(id) = channel {

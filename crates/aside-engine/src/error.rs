@@ -159,6 +159,33 @@ pub enum CommandError {
     /// The typed words.
     #[error(transparent)]
     Phrase(#[from] crate::recovery::PhraseError),
+    /// The account is full of devices.
+    #[error("an account has at most {max} devices: revoke one first")]
+    TooManyDevices {
+        /// The limit.
+        max: usize,
+    },
+    /// No such device, or no such request.
+    #[error("there is no such device")]
+    UnknownDevice,
+    /// A device's name is empty or too long.
+    #[error("a device's name has 1 to {chars_max} characters")]
+    DeviceName {
+        /// The limit.
+        chars_max: usize,
+    },
+    /// The link's time is over.
+    #[error("this link has ended: show a new one on the other device")]
+    LinkEnded,
+    /// A device does not revoke itself.
+    #[error("this device cannot revoke itself: do it on another one")]
+    ThisDevice,
+    /// One at a time.
+    #[error("a device is being revoked at this moment: try again when that is done")]
+    RevokingAlready,
+    /// The phrase is not this account's.
+    #[error("these are not the 24 words of this account: check them, in their order")]
+    WrongPhrase,
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -5,8 +5,8 @@ use crate::content::MessageId;
 use crate::conversation::ConversationId;
 use crate::view::NoticeAction;
 use aside_protocol::address::{AccountAddress, AccountName};
-use aside_protocol::id::Binding;
-use aside_protocol::link::{ContactLink, GroupLink, InviteLink, ServerPin};
+use aside_protocol::id::{Binding, DeviceId};
+use aside_protocol::link::{ContactLink, DeviceLink, GroupLink, InviteLink, ServerPin};
 
 /// Milliseconds since 1970-01-01 UTC, as the shell's clock says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -298,6 +298,8 @@ pub enum Command {
         /// As typed.
         phrase: crate::recovery::TypedPhrase,
     },
+    /// About the devices of this account.
+    Device(DeviceCommand),
     /// Commits fresh key material of this device's leaf. [`Answer::Done`].
     RotateKeys {
         /// Which.
@@ -329,6 +331,56 @@ pub enum Decision {
     Accept,
     /// No.
     Decline,
+}
+
+/// What a person wants of the devices of this account.
+#[derive(Debug, Clone)]
+pub enum DeviceCommand {
+    /// A link by which a further device of this account can be linked, for minutes. [`Answer::DeviceLink`].
+    MakeLink,
+    /// What the person says to a device that asks to be linked, after comparing the codes. [`Answer::Done`].
+    Answer {
+        /// Which.
+        device: DeviceId,
+        /// What it is given of what was said; `None` declines it.
+        given: Option<History>,
+    },
+    /// Makes this profile a further device of an account. [`Answer::Done`]; the same link again goes on.
+    AcceptLink {
+        /// As the other device shows it.
+        link: DeviceLink,
+        /// What this device is called in the list of devices.
+        name: String,
+    },
+    /// Gives up a link that was accepted and did not come through. [`Answer::Done`].
+    ForgetLink,
+    /// Names a device. [`Answer::Done`].
+    Rename {
+        /// Which.
+        device: DeviceId,
+        /// 1 to 64 characters.
+        name: String,
+    },
+    /// Takes another device out of the account and of every conversation. [`Answer::Done`].
+    Revoke {
+        /// Which.
+        device: DeviceId,
+        /// The recovery phrase, where it is not on this device any more: with it, the others see a quiet change.
+        phrase: Option<crate::recovery::TypedPhrase>,
+    },
+}
+
+/// What a device that is linked is given of what was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum History {
+    /// Everything that the linking device holds.
+    All,
+    /// Thirty days.
+    Month,
+    /// Nothing.
+    #[serde(rename = "none")]
+    Nothing,
 }
 
 /// Whether something shall stand.
@@ -369,6 +421,8 @@ pub enum Answer {
     Compared(Verification),
     /// Who had asked to talk.
     Asker(AccountAddress),
+    /// The link. It works once [`crate::Engine::device_link_is_registered`] says so.
+    DeviceLink(DeviceLink),
     /// The conversation.
     Conversation(ConversationId),
     /// The message.
@@ -416,6 +470,10 @@ pub enum Change {
     Message(MessageId),
     /// A contact.
     Contact(AccountAddress),
+    /// The list of devices.
+    Devices,
+    /// The devices that ask to be linked.
+    DeviceRequests,
     /// Somebody types.
     Typing {
         /// Where.

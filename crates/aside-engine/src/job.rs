@@ -11,6 +11,7 @@ use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::EpochKeys;
 use aside_protocol::frame::anonymous::Delivery;
 use aside_protocol::id::{ChannelId, Hash};
+use aside_protocol::identity::DeviceRecord;
 use aside_protocol::inbox::DeliveryToken;
 use aside_protocol::report::AbuseReport;
 use minicbor::{Decode, Encode};
@@ -69,6 +70,15 @@ pub(crate) enum Job {
     /// Get a member's KeyPackages, to found the conversation anew with.
     #[n(20)]
     FetchForSuccessor(#[n(0)] ConversationId, #[n(1)] AccountAddress, #[n(2)] DeliveryToken),
+    /// Let the home server know a further device of this account; the hash names the link that it used.
+    #[n(30)]
+    AddDevice(#[n(0)] DeviceRecord, #[n(1)] Hash),
+    /// Get KeyPackages of this account's own devices, for a channel that lacks some.
+    #[n(31)]
+    FetchOwnKeyPackages(#[n(0)] ChannelId),
+    /// Put the key set that stands in `key_change`.
+    #[n(32)]
+    PutKeySet,
 }
 
 /// A sealed letter, and where it goes.
@@ -94,25 +104,38 @@ pub(crate) struct NewChannel {
 impl Job {
     fn kind(&self) -> ConnectionKind {
         match self {
-            Job::PutDeliveryToken(..) | Job::RevokeDeliveryToken(..) | Job::SetFindable(_) | Job::Report(_) => {
-                ConnectionKind::Account
-            }
-            Job::FindByName(..) | Job::FetchAccount(_) => ConnectionKind::Anonymous,
-            Job::FetchKeyPackages(..) | Job::CreateChannel(..) | Job::Deliver(..) | Job::FetchForSuccessor(..) => {
-                ConnectionKind::Anonymous
-            }
-            Job::PutBlobs(..) | Job::FetchTree(..) | Job::AskToJoin(_) => ConnectionKind::Anonymous,
+            Job::PutDeliveryToken(..)
+            | Job::RevokeDeliveryToken(_)
+            | Job::SetFindable(_)
+            | Job::Report(_)
+            | Job::AddDevice(..)
+            | Job::PutKeySet => ConnectionKind::Account,
+            Job::FindByName(..)
+            | Job::FetchAccount(_)
+            | Job::FetchOwnKeyPackages(_)
+            | Job::FetchKeyPackages(..)
+            | Job::CreateChannel(..)
+            | Job::Deliver(..)
+            | Job::FetchForSuccessor(..)
+            | Job::PutBlobs(..)
+            | Job::FetchTree(..)
+            | Job::AskToJoin(_) => ConnectionKind::Anonymous,
         }
     }
 }
 
 /// Writes a job down.
 pub(crate) fn add(context: &mut Context<'_>, server: ServerId, job: &Job) -> Result<(), EngineError> {
+    add_at(context, server, job, context.now.unix_ms)
+}
+
+/// As [`add`], but not before a time.
+pub(crate) fn add_at(context: &mut Context<'_>, server: ServerId, job: &Job, due_ms: i64) -> Result<(), EngineError> {
     let anonymous = job.kind() == ConnectionKind::Anonymous;
     context
         .db
         .prepare_cached("INSERT INTO jobs (server, anonymous, body, due_ms) VALUES (?, ?, ?, ?)")?
-        .execute(params![server.0, anonymous, to_store(job), context.now.unix_ms])?;
+        .execute(params![server.0, anonymous, to_store(job), due_ms])?;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ pub mod contact;
 pub mod content;
 mod context;
 pub mod conversation;
+mod device;
 pub mod error;
 mod group;
 pub mod heal;
@@ -146,6 +147,8 @@ pub(crate) struct Heart {
     stirred: std::collections::BTreeSet<ChannelId>,
     /// When a receipt that is waiting goes out.
     receipts_due: BTreeMap<ChannelId, i64>,
+    /// When the home server was last asked which devices there are.
+    attended_day: u32,
     /// Only with a planted defect: cursors that are written one transaction too late.
     late_cursors: BTreeMap<ChannelId, (Position, Position)>,
     recovery: recovery::Memory,
@@ -175,6 +178,7 @@ impl Engine {
             links: BTreeMap::new(),
             stirred: Default::default(),
             receipts_due: BTreeMap::new(),
+            attended_day: 0,
             late_cursors: BTreeMap::new(),
             // An earlier run may have ended between overwriting a secret and emptying the log of it.
             recovery: recovery::Memory { erase: true },

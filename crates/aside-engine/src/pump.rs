@@ -13,14 +13,17 @@ use crate::inbox::envelope;
 use crate::input::{ConnectionKind, Input, Link, Wanted};
 use crate::job::{self, IN_FLIGHT_MAX, Job, JobId};
 use crate::network::{self, Flight, LinkState};
-use crate::{Heart, server, timeline};
+use crate::{Heart, device, server, timeline};
 use aside_protocol::frame::{account as account_frame, anonymous as anonymous_frame};
 use aside_protocol::inbox::ChannelToken;
 use rusqlite::{Connection, OptionalExtension};
 
 /// The account link to the home server, and an anonymous one to every server that a conversation or a contact is on.
 pub(crate) fn wanted(db: &Connection, identity: Option<&Identity>) -> Result<Vec<Wanted>, EngineError> {
-    let Some(identity) = identity else { return Ok(Vec::new()) };
+    let Some(identity) = identity else {
+        let linking = device::accept::wanted(db)?.into_iter();
+        return Ok(linking.map(|(link, server)| Wanted { link, server }).collect());
+    };
     if identity.refusal.is_some() && !identity.registered {
         return Ok(Vec::new());
     }
@@ -76,6 +79,7 @@ impl Heart {
     pub(crate) fn pump(&mut self, context: &mut Context<'_>) -> Result<(), EngineError> {
         let receipts = timeline::receipts_due(self, context)?;
         let heals = heal::due(self, context)?;
+        let devices = self.pump_devices(context)?;
         self.stir_rotations(context)?;
         self.stirred.extend(intent::channels_due(context)?);
         for id in std::mem::take(&mut self.stirred) {
@@ -93,7 +97,7 @@ impl Heart {
             .db
             .prepare_cached("SELECT MIN(rotate_at_ms) FROM channels WHERE rotate_at_ms > ?")?
             .query_row([context.now.unix_ms], |row| row.get(0))?;
-        let next = [receipts, heals, rotation, intent::next_due(context)?, job::next_due(context)?]
+        let next = [receipts, heals, devices, rotation, intent::next_due(context)?, job::next_due(context)?]
             .into_iter()
             .flatten()
             .min();
@@ -114,7 +118,10 @@ impl Heart {
 
     fn send_jobs(&mut self, context: &mut Context<'_>, link: Link) -> Result<(), EngineError> {
         let Some(mut state) = self.links.remove(&link) else { return Ok(()) };
-        let sent = send_due_jobs(context, link, &mut state);
+        let sent = match &self.identity {
+            Some(own) => send_due_jobs(context, own, link, &mut state),
+            None => Ok(Needs::Nothing),
+        };
         self.links.insert(link, state);
         match sent? {
             Needs::Nothing => Ok(()),
@@ -137,7 +144,12 @@ enum Needs {
     ChannelTokens,
 }
 
-fn send_due_jobs(context: &mut Context<'_>, link: Link, state: &mut LinkState) -> Result<Needs, EngineError> {
+fn send_due_jobs(
+    context: &mut Context<'_>,
+    own: &Identity,
+    link: Link,
+    state: &mut LinkState,
+) -> Result<Needs, EngineError> {
     let mut needs = Needs::Nothing;
     for (id, job) in job::due(context, link)? {
         if state.jobs_in_flight() >= IN_FLIGHT_MAX {
@@ -147,7 +159,7 @@ fn send_due_jobs(context: &mut Context<'_>, link: Link, state: &mut LinkState) -
             Flight::Job(other) | Flight::Paid(other, _) => *other == id,
             _ => false,
         });
-        if !is_under_way && !send_job(context, link, state, id, job)? {
+        if !is_under_way && !send_job(context, own, (link, &mut *state), id, job)? {
             needs = Needs::ChannelTokens;
         }
     }
@@ -157,8 +169,8 @@ fn send_due_jobs(context: &mut Context<'_>, link: Link, state: &mut LinkState) -
 /// `false`: there is no token to pay with.
 fn send_job(
     context: &mut Context<'_>,
-    link: Link,
-    state: &mut LinkState,
+    own: &Identity,
+    (link, state): (Link, &mut LinkState),
     id: JobId,
     job: Job,
 ) -> Result<bool, EngineError> {
@@ -166,12 +178,24 @@ fn send_job(
         Job::PutDeliveryToken(..) | Job::RevokeDeliveryToken(_) | Job::SetFindable(_) | Job::Report(_) => {
             send_account_job(context, link, state, id, job);
         }
+        Job::FetchOwnKeyPackages(_) => {
+            let (account, token) = (own.name().clone(), own.own_token);
+            let request = anonymous_frame::Request::FetchKeyPackages { account, token };
+            state.ask_anonymous(context, link, request, Flight::Job(id));
+        }
+        Job::AddDevice(record, _) => {
+            state.ask_account(context, link, account_frame::Request::AddDevice(record), Flight::Job(id));
+        }
         Job::FindByName(..)
         | Job::FetchAccount(_)
         | Job::AskToJoin(_)
         | Job::FetchKeyPackages(..)
         | Job::FetchForSuccessor(..) => match about_account(context, job)? {
             Some(request) => state.ask_anonymous(context, link, request, Flight::Job(id)),
+            None => job::done(context, id)?,
+        },
+        Job::PutKeySet => match device::revoke::request(context)? {
+            Some(request) => state.ask_account(context, link, request, Flight::Job(id)),
             None => job::done(context, id)?,
         },
         Job::CreateChannel(channel, new) => {
@@ -252,6 +276,8 @@ pub(crate) fn is_settled(heart: &Heart, db: &Connection) -> Result<bool, EngineE
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM outbox)
              OR EXISTS (SELECT 1 FROM pending_commits) OR EXISTS (SELECT 1 FROM faults WHERE next_ms IS NOT NULL)
              OR EXISTS (SELECT 1 FROM gaps WHERE next_ms IS NOT NULL) OR EXISTS (SELECT 1 FROM refounding)
+             OR EXISTS (SELECT 1 FROM exports) OR EXISTS (SELECT 1 FROM linking WHERE state <> 3)
+             OR EXISTS (SELECT 1 FROM unsynced)
              OR EXISTS (SELECT 1 FROM intents i JOIN channels h ON h.id = i.channel
                         JOIN conversations c ON c.id = h.conversation WHERE c.state = 1)",
         )?

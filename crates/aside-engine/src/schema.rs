@@ -199,6 +199,96 @@ CREATE TABLE welcomes (hash BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITH
 PRAGMA user_version = 1;
 ";
 
+/// Several devices of one account: see `device/`.
+const DEVICES: &str = "
+-- This account's, this one among them. history_from_ms: the oldest message that it is given; absent: none.
+CREATE TABLE devices (
+    device BLOB PRIMARY KEY, record BLOB NOT NULL, name TEXT NOT NULL, added_ms INTEGER NOT NULL, revoked_ms INTEGER,
+    history_from_ms INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE device_links (
+    secret BLOB PRIMARY KEY, token_hash BLOB NOT NULL UNIQUE, expires_unix_s INTEGER NOT NULL, registered INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE device_requests (
+    device BLOB PRIMARY KEY, secret BLOB NOT NULL, request BLOB NOT NULL, code TEXT NOT NULL, at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- On a device that is being linked itself, until everything has come.
+CREATE TABLE linking (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), state INTEGER NOT NULL, link TEXT NOT NULL, server INTEGER NOT NULL,
+    name TEXT NOT NULL, device BLOB NOT NULL, device_seed BLOB NOT NULL, inbox_private BLOB NOT NULL,
+    inbox_public BLOB NOT NULL, delivery BLOB, code TEXT, words TEXT, has_ended INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0, next_try_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+-- What is owed to other devices. No conversation: everything that devices keep alike. Places below `below` are not sent.
+CREATE TABLE exports (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB NOT NULL, conversation BLOB, channel BLOB,
+    cut_seq INTEGER NOT NULL DEFAULT 0, base INTEGER, below INTEGER NOT NULL DEFAULT 9223372036854775807, job INTEGER
+) STRICT;
+-- Channels for which KeyPackages of this account's own devices are being fetched.
+CREATE TABLE attending (channel BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE key_change (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), device BLOB NOT NULL, keys BLOB NOT NULL
+) STRICT;
+-- What was changed here and not told the other devices, or is not in their log yet.
+CREATE TABLE unsynced (
+    item TEXT PRIMARY KEY, changed INTEGER NOT NULL DEFAULT 1, in_flight INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+-- Where the devices' log spoke of a thing last.
+CREATE TABLE synced (item TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- How far the person has read and deleted on any device, whether or not it came here.
+CREATE TABLE read_cursors (
+    channel BLOB PRIMARY KEY, seen_seq INTEGER NOT NULL DEFAULT 0, cleared_seq INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+-- Edits, deletions and reactions to messages that this device has not got yet.
+CREATE TABLE orphans (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, target BLOB NOT NULL, id BLOB NOT NULL, author TEXT NOT NULL,
+    content BLOB NOT NULL, day INTEGER NOT NULL
+) STRICT;
+CREATE INDEX orphans_of_target ON orphans (target);
+";
+
+/// Tables whose changes the other devices are to hear of, whatever makes them, with the key's text. Of people's keys, which
+/// every device sees for itself, only what the person has to look at, or has looked at.
+const TOLD: [(&str, &str, &str); 7] = [
+    ("contacts", "ROW.address", ""),
+    ("contact_links", "hex(ROW.secret)", ""),
+    ("devices", "hex(ROW.device)", ""),
+    ("blocked", "ROW.address", ""),
+    ("own_tokens", "ROW.whose", ""),
+    ("people", "ROW.address || '/' || hex(ROW.root_key)", "OF attention "),
+    ("settings", "ROW.only_row", ""),
+];
+
+/// The triggers behind `unsynced`.
+fn triggers() -> String {
+    let note = |key: &str| {
+        format!("BEGIN INSERT INTO unsynced (item) VALUES ({key}) ON CONFLICT (item) DO UPDATE SET changed = 1; END;\n")
+    };
+    let mut sql = String::new();
+    for (table, key, columns) in TOLD {
+        let events: &[(&str, &str)] = match columns {
+            "" => &[("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")],
+            _ => &[("UPDATE", "NEW")],
+        };
+        for (event, row) in events {
+            let key = format!("'{table}:' || {}", key.replace("ROW", row));
+            sql.push_str(&format!("CREATE TRIGGER {table}_{event} AFTER {event} {columns}ON {table} {}", note(&key)));
+        }
+    }
+    sql.push_str(&format!(
+        "CREATE TRIGGER phrase_forgotten AFTER UPDATE OF phrase_entropy ON account
+         WHEN NEW.phrase_entropy IS NULL AND OLD.phrase_entropy IS NOT NULL {}",
+        note("'phrase:1'")
+    ));
+    let chat = note("'chats:' || hex(NEW.id)");
+    sql.push_str(&format!(
+        "CREATE TRIGGER chats_insert AFTER INSERT ON conversations WHEN NEW.kind <> 2 AND NEW.state <> 2 {chat}
+         CREATE TRIGGER chats_update AFTER UPDATE ON conversations WHEN NEW.kind <> 2 AND NEW.state <> 2 AND
+         (NEW.read_position > OLD.read_position OR NEW.hidden > OLD.hidden OR OLD.state = 2) {chat}"
+    ));
+    sql
+}
+
 /// Brings a database to this program's version.
 ///
 /// # Errors
@@ -214,6 +304,8 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), EngineError> {
         0 => {
             let transaction = connection.transaction()?;
             transaction.execute_batch(V1)?;
+            transaction.execute_batch(DEVICES)?;
+            transaction.execute_batch(&triggers())?;
             transaction.commit()?;
             Ok(())
         }

@@ -8,14 +8,14 @@ use crate::link::Wire;
 use crate::server::Server;
 use aside_engine::content::MessageId;
 use aside_engine::conversation::ConversationId;
-use aside_engine::input::{Answer, Command, ConnectionKind, GroupChange, Input, Link, Now};
-use aside_engine::view::{Contact, Conversation, Message};
+use aside_engine::input::{Answer, Command, ConnectionKind, DeviceCommand, GroupChange, History, Input, Link, Now};
+use aside_engine::view::{Contact, Conversation, Message, parse_device_id};
 use aside_engine::{Defects, Engine};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::Binding;
 use aside_protocol::inbox::InviteToken;
 use aside_protocol::key::SigningKey;
-use aside_protocol::link::{ContactLink, InviteLink, ServerPin, TlsTrust};
+use aside_protocol::link::{ContactLink, DeviceLink, InviteLink, ServerPin, TlsTrust};
 use aside_server::core::{self, Input as ServerInput, Output as ServerOutput};
 
 /// Rounds after which a world that still moves is given up on.
@@ -105,6 +105,53 @@ impl Calm {
             change(database);
         }
         self.start(who);
+    }
+
+    /// A profile in which nothing was done yet: a device that is going to be linked.
+    pub fn new_profile(&mut self) -> usize {
+        let randomness = self.dice.fork();
+        let number = self.clients.len();
+        self.clients.extend(Client::new(format!("p{number}"), randomness, Defects::default()));
+        number
+    }
+
+    /// Shows a device link.
+    pub fn device_link(&mut self, who: usize) -> Option<DeviceLink> {
+        match self.command(who, Command::Device(DeviceCommand::MakeLink))? {
+            Answer::DeviceLink(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Lets a fresh profile ask to become a device, until both show a code or it failed.
+    pub fn ask_to_link(&mut self, old: usize, new: usize, name: &str) {
+        if let Some(link) = self.device_link(old) {
+            self.settle();
+            self.command(new, Command::Device(DeviceCommand::AcceptLink { link, name: name.to_owned() }));
+            self.settle_over(5_000);
+        }
+    }
+
+    /// Links a fresh profile to somebody's account; its number.
+    pub fn link_device(&mut self, old: usize, name: &str, history: History) -> usize {
+        let new = self.new_profile();
+        self.ask_to_link(old, new, name);
+        let request = self.engine(old).and_then(|engine| engine.device_requests().ok()?.pop());
+        if let Some(device) = request.and_then(|request| parse_device_id(&request.id)) {
+            self.command(old, Command::Device(DeviceCommand::Answer { device, given: Some(history) }));
+        }
+        self.settle_over(10_000);
+        new
+    }
+
+    /// Settles again and again while so much time passes, for what waits on purpose.
+    pub fn settle_over(&mut self, ms: i64) {
+        let end = self.now_ms.saturating_add(ms);
+        self.settle();
+        while self.now_ms < end {
+            self.wait_ms(500);
+            self.settle();
+        }
     }
 
     /// One adds the other by link; both go on talking.

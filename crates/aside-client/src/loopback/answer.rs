@@ -98,6 +98,13 @@ impl From<CommandError> for ApiError {
             CommandError::NotFailed => (StatusCode::CONFLICT, "not_failed"),
             CommandError::PhraseConfirmed => (StatusCode::CONFLICT, "already_confirmed"),
             CommandError::Phrase(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_phrase"),
+            CommandError::TooManyDevices { .. } => (StatusCode::CONFLICT, "too_many_devices"),
+            CommandError::UnknownDevice => (StatusCode::NOT_FOUND, "unknown_device"),
+            CommandError::DeviceName { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_device_name"),
+            CommandError::LinkEnded => (StatusCode::CONFLICT, "link_ended"),
+            CommandError::ThisDevice => (StatusCode::CONFLICT, "this_device"),
+            CommandError::RevokingAlready => (StatusCode::CONFLICT, "revoking_already"),
+            CommandError::WrongPhrase => (StatusCode::UNPROCESSABLE_ENTITY, "bad_phrase"),
             CommandError::Engine(_) => (StatusCode::INTERNAL_SERVER_ERROR, "engine_failed"),
         };
         Self::new(status, code, sentence(&error.to_string()))

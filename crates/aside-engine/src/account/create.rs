@@ -1,6 +1,7 @@
 //! The keys of a new account, from 256 random bits that a person can write down as 24 words.
 
 use crate::context::{Context, to_store};
+use crate::device::row::{self, Device};
 use crate::error::EngineError;
 use crate::recovery::phrase::Entropy;
 use aside_mls::Session;
@@ -48,6 +49,17 @@ pub(crate) fn create(
             to_store(&record),
             &inbox.private[..],
         ],
+    )?;
+    row::put(
+        context,
+        &Device {
+            id: device,
+            record,
+            name: "First device".into(),
+            added_ms: context.now.unix_ms,
+            revoked_ms: None,
+            history_from_ms: Some(0),
+        },
     )?;
     context.wanted_changed();
     Ok(())

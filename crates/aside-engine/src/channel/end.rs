@@ -35,7 +35,10 @@ pub(crate) fn removed(
     channel: &Channel,
     by: &AccountAddress,
 ) -> Result<(), EngineError> {
-    let words = format!("{} removed you from the group", by.name);
+    let words = match heart.identity.as_ref().is_some_and(|identity| identity.address == *by) {
+        true => "Another of your devices took this one out of the conversation".to_owned(),
+        false => format!("{} removed you from the group", by.name),
+    };
     timeline::note(context, channel.conversation, by, &words)?;
     conversation::set_out(context, channel.conversation, State::Removed, &words)?;
     out(heart, context, channel)?;

@@ -9,6 +9,7 @@ use crate::content::wrapper::{Wrapper, message_id};
 use crate::content::{Content, MessageId};
 use crate::context::{Context, sql, unsql};
 use crate::conversation::{self, ConversationId};
+use crate::device;
 use crate::error::EngineError;
 use crate::heal::{self, Fork, ForkSign};
 use crate::network::Flight;
@@ -88,6 +89,9 @@ pub(crate) fn echoed(
     if let Some(author) = heart.identity.as_ref().map(|identity| identity.address.clone()) {
         let id = message_id(&author, &content);
         heal::content::keep(context, (channel.id, position.seq), (&id, &author), sent_ms, &content)?;
+    }
+    if own.message.is_none() {
+        device::sync::echoed(context, channel.conversation, &content, position.seq)?;
     }
     if let Some(message) = own.message {
         timeline::placed(context, &message, channel, position.seq)?;

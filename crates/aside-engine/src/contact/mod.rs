@@ -51,6 +51,7 @@ pub(crate) fn add(
     other_keys: OtherKeys,
 ) -> Result<ConversationId, CommandError> {
     let identity = heart.identity.as_ref().ok_or(CommandError::NotJoined)?;
+    let own_root = identity.root_key;
     if link.address == identity.address {
         return Err(CommandError::OwnLink);
     }
@@ -74,7 +75,8 @@ pub(crate) fn add(
         return Ok(id);
     }
     let server = server::remember(context, &link.server)?;
-    let id = known.as_ref().map_or_else(|| ConversationId(context.random()), |contact| contact.conversation);
+    let id =
+        known.as_ref().map_or_else(|| ConversationId::direct(&own_root, &link.address), |contact| contact.conversation);
     let contact = Contact {
         address: link.address.clone(),
         server: Some(server),

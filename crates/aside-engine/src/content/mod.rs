@@ -21,6 +21,8 @@ use minicbor::{Decode, Encode};
 
 /// The longest text, in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// The longest content between one person's devices, in bytes.
+pub const OWN_BYTES_MAX: usize = 256 * 1024;
 /// The longest reaction, in bytes: one emoji with its modifiers.
 pub const EMOJI_BYTES_MAX: usize = 64;
 
@@ -30,6 +32,7 @@ const RECEIPT_TYPE: &str = "application/vnd.aside.receipt+cbor";
 const ARRIVAL_TYPE: &str = "application/vnd.aside.arrival+cbor";
 const JOIN_REQUEST_TYPE: &str = "application/vnd.aside.join-request+cbor";
 const JOIN_DECLINED_TYPE: &str = "application/vnd.aside.join-declined+cbor";
+const OWN_TYPE: &str = "application/vnd.aside.own+cbor";
 const LEAVE_TYPE: &str = "application/vnd.aside.leave";
 
 crate::id::row_id!(
@@ -104,6 +107,8 @@ pub enum Content {
     JoinRequest(Box<JoinRequest>),
     /// An admin does not add them.
     JoinDeclined(AccountAddress),
+    /// What one person's devices tell each other (P-7.6): encoded items.
+    Own(Vec<u8>),
     /// Something that this version does not know; shown as such.
     Unknown {
         /// Its media type.
@@ -143,6 +148,7 @@ impl Content {
             Content::JoinDeclined(address) => {
                 (None, None, part(Disposition::Unspecified, JOIN_DECLINED_TYPE, codec::encode(address)))
             }
+            Content::Own(bytes) => (None, None, part(Disposition::Unspecified, OWN_TYPE, bytes.clone())),
             Content::Leave => (None, None, part(Disposition::Unspecified, LEAVE_TYPE, Vec::new())),
             Content::Unknown { media_type } => (None, None, part(Disposition::Unspecified, media_type, Vec::new())),
         };
@@ -166,6 +172,10 @@ impl Content {
             (_, ARRIVAL_TYPE) => Ok(Content::Arrival(Box::new(codec::decode(bytes, 16 * 1024)?))),
             (_, JOIN_REQUEST_TYPE) => Ok(Content::JoinRequest(Box::new(codec::decode(bytes, 64 * 1024)?))),
             (_, JOIN_DECLINED_TYPE) => Ok(Content::JoinDeclined(codec::decode(bytes, 1024)?)),
+            (_, OWN_TYPE) => match bytes.len() > OWN_BYTES_MAX {
+                true => Err(DecodeError::TooLong { bytes: bytes.len(), bytes_max: OWN_BYTES_MAX }),
+                false => Ok(Content::Own(bytes.clone())),
+            },
             (_, LEAVE_TYPE) => Ok(Content::Leave),
             (Disposition::Reaction, _) => match in_reply_to {
                 Some(target) => Ok(Content::Reaction { target: *target, emoji: utf8(bytes, EMOJI_BYTES_MAX)? }),
@@ -220,6 +230,7 @@ mod tests {
             Content::Edit { target: id, text: "ho".into() },
             Content::Delete { target: id },
             Content::Reaction { target: id, emoji: "👍🏽".into() },
+            Content::Own(vec![7; 9]),
             Content::Leave,
             Content::Receipt(Receipt { channel: ChannelId([1; 32]), received_seq: 9, seen_seq: 0 }),
         ];

@@ -11,6 +11,7 @@ use crate::channel::intent::{Intent, Newcomer};
 use crate::channel::{self, intent};
 use crate::contact;
 use crate::context::{Context, stored, to_store};
+use crate::device;
 use crate::error::EngineError;
 use crate::heal;
 use crate::inbox::welcome::{self, Recipient, Welcomes};
@@ -286,5 +287,7 @@ pub(crate) fn channel_is_made(
         set_state(context, conversation.id, State::Active)?;
     }
     heal::refound::made(heart, context, &row)?;
-    channel::choose_current(context, conversation.id)
+    channel::choose_current(context, conversation.id)?;
+    // One's own other devices that were not founded with it.
+    device::attend::one(heart, context, channel, device::attend::Haste::AtOnce)
 }

@@ -69,12 +69,15 @@ pub(crate) struct Conversation {
     pub updated_ms: i64,
     pub draft: String,
     pub read_position: i64,
+    /// The person deleted the chat.
+    pub is_hidden: bool,
     /// What the group's picture is called: another one has another name.
     pub picture: Option<String>,
 }
 
 const COLUMNS: &str =
-    "id, kind, title, peer, channel, state, paused, request, updated_ms, draft, read_position, picture_name";
+    "id, kind, title, peer, channel, state, paused, request, updated_ms, draft, read_position, picture_name,
+    hidden";
 
 type Columns = (
     ConversationId,
@@ -89,6 +92,7 @@ type Columns = (
     String,
     i64,
     Option<String>,
+    bool,
 );
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -105,16 +109,23 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
         row.get(9)?,
         row.get(10)?,
         row.get(11)?,
+        row.get(12)?,
     ))
 }
 
 fn parse(columns: Columns) -> Result<Conversation, EngineError> {
-    let (id, kind, title, peer, channel, state, paused, request, updated_ms, draft, read_position, picture) = columns;
+    let (id, kind, title, peer, channel, state, paused, request, updated_ms, draft, read_position, picture, is_hidden) =
+        columns;
     let peer =
         peer.map(|text| text.parse()).transpose().map_err(|_| EngineError::Damaged { what: "peer's address" })?;
     Ok(Conversation {
         id,
-        kind: if kind == 0 { ConversationKind::Direct } else { ConversationKind::Group },
+        kind: match kind {
+            0 => ConversationKind::Direct,
+            1 => ConversationKind::Group,
+            2 => ConversationKind::Own,
+            _ => return Err(EngineError::Damaged { what: "conversation kind" }),
+        },
         title,
         peer,
         channel: channel.map(ChannelId),
@@ -125,6 +136,7 @@ fn parse(columns: Columns) -> Result<Conversation, EngineError> {
         draft,
         read_position,
         picture,
+        is_hidden,
     })
 }
 
@@ -137,7 +149,7 @@ pub(crate) fn find(db: &Connection, id: &ConversationId) -> Result<Option<Conver
 /// All that are shown, the newest first.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Conversation>, EngineError> {
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM conversations WHERE hidden = 0 ORDER BY updated_ms DESC, id"
+        "SELECT {COLUMNS} FROM conversations WHERE hidden = 0 AND kind <> 2 ORDER BY updated_ms DESC, id"
     ))?;
     let rows = statement.query_map([], columns)?;
     rows.map(|row| parse(row?)).collect()
@@ -165,6 +177,15 @@ pub(crate) fn insert(
             context.now.unix_ms
         ])?;
     context.changed(Change::Conversation(id));
+    Ok(())
+}
+
+/// Makes the devices' own conversation, which no list shows.
+pub(crate) fn insert_own(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("INSERT INTO conversations (id, kind, title, state, updated_ms) VALUES (?, 2, '', ?, ?)")?
+        .execute(params![id, State::Pending as i64, context.now.unix_ms])?;
     Ok(())
 }
 

@@ -7,10 +7,12 @@ use crate::content::wrapper::{pad, unpad};
 use crate::content::{ConsistencyReport, JoinRequest};
 use crate::context::Context;
 use crate::conversation::ConversationId;
+use crate::device::DeviceLetter;
 use crate::error::EngineError;
 use crate::heal::letter::HealLetter;
 use crate::inbox::welcome::Recipient;
 use crate::job::{self, Job, Posted};
+use aside_mls::Session;
 use aside_protocol::codec;
 use aside_protocol::frame::anonymous::Delivery;
 use aside_protocol::id::{DeliveryId, Hash};
@@ -47,6 +49,9 @@ pub(crate) enum Letter {
         #[cbor(with = "minicbor::bytes")]
         [u8; 16],
     ),
+    /// Between devices of one account.
+    #[n(20)]
+    Device(#[n(0)] Box<DeviceLetter>),
 }
 
 #[derive(Debug, Clone, Encode, Decode)]
@@ -100,6 +105,29 @@ pub(super) fn seal(
     Ok(Posted { server: recipient.server, delivery })
 }
 
+/// Writes to another device of this account.
+pub(crate) fn send_to_device(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    identity: &Identity,
+    recipient: &Recipient,
+    letter: DeviceLetter,
+) -> Result<(), EngineError> {
+    send(heart, context, identity, recipient, &Letter::Device(Box::new(letter)))
+}
+
+/// Opens a letter between devices of one account, where there is no account here yet.
+pub(crate) fn open_device_letter(
+    mls: &Session<'_>,
+    inbox: (&[u8], &[u8]),
+    sealed: &[u8],
+) -> Option<(MemberCredential, DeviceLetter)> {
+    match open_with(mls, inbox, sealed) {
+        Some((sender, Letter::Device(letter))) => Some((sender, *letter)),
+        _ => None,
+    }
+}
+
 /// Opens an envelope, and checks its sender's credential and signature. `None`: it is not worth anything.
 pub(crate) fn open(
     heart: &Heart,
@@ -107,13 +135,19 @@ pub(crate) fn open(
     sealed: &[u8],
 ) -> Result<Option<(MemberCredential, Letter)>, EngineError> {
     let Some(identity) = &heart.identity else { return Ok(None) };
-    let Ok(padded) = heart.mls.on(context.db).open(&identity.inbox_private, INFO, sealed) else { return Ok(None) };
-    let envelope = unpad(&padded).and_then(|bytes| codec::decode::<Envelope>(bytes, ENVELOPE_BYTES_MAX));
-    let Ok(Envelope { sender, letter, signature }) = envelope else { return Ok(None) };
-    let key = sender.certificate.signature_key;
-    let is_signed = key.verify(SIGNATURE_LABEL, &[&identity.record.inbox_key, &letter], &signature).is_ok();
-    if sender.verify().is_err() || !is_signed {
-        return Ok(None);
-    }
-    Ok(codec::decode(&letter, ENVELOPE_BYTES_MAX).ok().map(|letter| (sender, letter)))
+    let inbox = (identity.inbox_private.as_slice(), identity.record.inbox_key.as_slice());
+    Ok(open_with(&heart.mls.on(context.db), inbox, sealed))
+}
+
+fn open_with(
+    mls: &Session<'_>,
+    (private, inbox_key): (&[u8], &[u8]),
+    sealed: &[u8],
+) -> Option<(MemberCredential, Letter)> {
+    let padded = mls.open(private, INFO, sealed).ok()?;
+    let Envelope { sender, letter, signature } = codec::decode(unpad(&padded).ok()?, ENVELOPE_BYTES_MAX).ok()?;
+    sender.verify().ok()?;
+    sender.certificate.signature_key.verify(SIGNATURE_LABEL, &[inbox_key, &letter], &signature).ok()?;
+    let letter = codec::decode(&letter, ENVELOPE_BYTES_MAX).ok()?;
+    Some((sender, letter))
 }

@@ -16,7 +16,7 @@ use crate::heal::refound::{self, Predecessor};
 use crate::input::{Change, ServerId};
 use crate::job::{self, Job};
 use crate::view::ConversationKind;
-use crate::{server, timeline};
+use crate::{device, server, timeline};
 use aside_mls::{ForNewcomers, Group, JoinError, MlsError, SUITE};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
@@ -117,6 +117,21 @@ pub(crate) struct WelcomeLetter {
     /// What the channel was founded in place of.
     #[n(12)]
     pub(super) predecessor: Option<Predecessor>,
+    /// To a device of the adder's own account: which conversation it is.
+    #[n(20)]
+    own: Option<OwnWelcome>,
+}
+
+/// What one device of an account tells another of a conversation that it puts it into.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+struct OwnWelcome {
+    #[n(0)]
+    conversation: ConversationId,
+    #[n(1)]
+    peer: Option<AccountAddress>,
+    /// Whether it is the devices' own.
+    #[n(2)]
+    is_own: bool,
 }
 
 /// Sends the Welcomes of a commit that the server has taken; `row` stands behind it. Where the tree is too large for
@@ -147,7 +162,15 @@ pub(crate) fn release(
             welcome,
             tree: tree.clone(),
             predecessor: refound::predecessor_of(context.db, &row.id)?,
+            own: (recipient.address == identity.address).then(|| OwnWelcome {
+                conversation: conversation.id,
+                peer: conversation.peer.clone(),
+                is_own: conversation.kind == ConversationKind::Own,
+            }),
         };
+        if letter.own.is_some() {
+            device::bundle::owe(context, &recipient.device, conversation.id, (row.id, row.position.seq))?;
+        }
         letters.push(envelope::seal(heart, context, identity, &recipient, &Letter::Welcome(Box::new(letter)))?);
     }
     match blobs.is_empty() {
@@ -180,6 +203,9 @@ pub(crate) fn take(
     {
         return Ok(());
     }
+    if heart.identity.as_ref().is_some_and(|identity| device::is_own(identity, sender)) {
+        return follow_own(heart, context, sender, &letter);
+    }
     let known = contact::find(context.db, &sender.address)?;
     let is_introduced = match &letter.introduction {
         Some((proof, link)) => contact::links::is_introduced(context, &sender.root_key, (proof, link))?,
@@ -194,7 +220,8 @@ pub(crate) fn take(
         None => known.as_ref().map(|contact| contact.conversation),
         Some(id) => Some(id),
     };
-    let id = id.unwrap_or_else(|| ConversationId(context.random()));
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let id = id.unwrap_or_else(|| ConversationId::direct(&identity.root_key, &sender.address));
     // Into a group that is known only where this person was out of it.
     let known_group = conversation::find(context.db, &id)?.filter(|_| letter.conversation.is_some());
     if known_group.is_some_and(|row| !row.state.is_out() && !is_asked_for) {
@@ -234,6 +261,26 @@ pub(super) fn keep_of_other_root(
 pub(crate) fn request_is_from(kept: &[u8]) -> Result<AccountAddress, EngineError> {
     let (sender, _): (MemberCredential, WelcomeLetter) = stored(kept, "request")?;
     Ok(sender.address)
+}
+
+/// Another device of this account put this one into a conversation: that is always followed.
+fn follow_own(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: &WelcomeLetter,
+) -> Result<(), EngineError> {
+    let Some(own) = &letter.own else { return Ok(()) };
+    let known = conversation::find(context.db, &own.conversation)?;
+    match (&known, own.is_own) {
+        (None, true) => conversation::insert_own(context, own.conversation)?,
+        (None, false) => {
+            let title = own.peer.as_ref().map_or("", |peer| peer.name.as_str());
+            conversation::insert(context, own.conversation, title, own.peer.as_ref(), State::Pending)?;
+        }
+        (Some(_), _) => {}
+    }
+    follow(heart, context, sender, letter, own.conversation)
 }
 
 /// Writes down who began a direct conversation, and how to reach them.
@@ -366,7 +413,7 @@ pub(super) fn join(
         return Ok(());
     }
     show_pending(context, sender, letter, id)?;
-    let is_direct = letter.conversation.is_none();
+    let is_group = letter.conversation.is_some();
     let joined = heart.mls.on(context.db).join(&letter.welcome, ratchet_tree);
     let group = match joined {
         Ok(group) => group,
@@ -398,7 +445,7 @@ pub(super) fn join(
     let leaves = members.len();
     conversation::show_group(context, id, &members, &group.metadata()?)?;
     let successor_of = letter.predecessor.as_ref().filter(|_| is_known);
-    if !is_direct && successor_of.is_none() {
+    if is_group && successor_of.is_none() && letter.own.is_none() {
         let words = format!("{} added you to the group", sender.address.name);
         timeline::note(context, id, &sender.address, &words)?;
     }
@@ -411,9 +458,11 @@ pub(super) fn join(
     let rotate_at = first_rotation(heart, context, leaves);
     channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     announce(heart, context, id, &sender.address)?;
-    conversation::touch(context, id)?;
+    if letter.own.is_none() {
+        conversation::touch(context, id)?;
+    }
     heart.stirred.insert(letter.channel);
-    Ok(())
+    device::attend::one(heart, context, letter.channel, device::attend::Haste::OthersFirst)
 }
 
 /// When a joiner gives its leaf fresh keys for the first time. In a large group many have joined at once, and each of
@@ -434,9 +483,12 @@ pub(super) fn is_as_announced(
     let Some(identity) = &heart.identity else { return Ok(false) };
     let members = group.members()?;
     let has_sender = members.iter().any(|member| member.credential.certificate == sender.certificate);
-    let is_of_two = members
-        .iter()
-        .all(|member| member.credential.address == sender.address || member.credential.address == identity.address);
+    // A peer only where an own device says that there is one: the devices' own conversation has none.
+    let other = letter.own.as_ref().map_or(Some(&sender.address), |own| own.peer.as_ref());
+    let is_of_two = members.iter().all(|member| {
+        let address = &member.credential.address;
+        Some(address) == other || *address == identity.address
+    });
     let is_right_group = group.id().0 == letter.channel.0 && group.epoch() == letter.epoch;
     Ok(has_sender && is_right_group && (letter.conversation.is_some() || is_of_two))
 }
@@ -468,10 +520,13 @@ pub(crate) fn announce(
     id: ConversationId,
     adder: &AccountAddress,
 ) -> Result<(), EngineError> {
-    let is_group = conversation::find(context.db, &id)?.is_some_and(|row| row.kind == ConversationKind::Group);
+    let conversation = conversation::find(context.db, &id)?;
+    let is_group = conversation.as_ref().is_some_and(|row| row.kind == ConversationKind::Group);
+    // Where another device of one's own was the adder, the token is for the other person all the same.
+    let peer = conversation.and_then(|row| row.peer);
     let token = match is_group {
         true => contact::own_token::of_group(heart, context, id)?,
-        false => contact::own_token::of_person(heart, context, adder)?,
+        false => contact::own_token::of_person(heart, context, peer.as_ref().unwrap_or(adder))?,
     };
     let Some(identity) = &heart.identity else { return Ok(()) };
     let arrival = Arrival { server: identity.pin.clone(), token, record: identity.record.clone() };

@@ -5,6 +5,7 @@ use crate::Heart;
 use crate::account;
 use crate::contact;
 use crate::context::Context;
+use crate::device;
 use crate::error::EngineError;
 use crate::group;
 use crate::inbox;
@@ -31,7 +32,12 @@ pub(crate) fn frame(heart: &mut Heart, context: &mut Context<'_>, link: Link, by
         }
         Ok(ServerFrame::Push(Push::Envelope(entry))) => envelopes(heart, context, link, &[entry]),
         // What changed is fetched when it is needed; a credential that is out of date is refused by name.
-        Ok(ServerFrame::Push(Push::AccountChanged)) => Ok(()),
+        Ok(ServerFrame::Push(Push::AccountChanged)) => {
+            if let Some(state) = heart.links.get_mut(&link).filter(|state| state.ready) {
+                state.ask_account(context, link, Request::GetAccount, Flight::GetAccount);
+            }
+            Ok(())
+        }
         Ok(ServerFrame::Goodbye(_)) => context.close(link, "the server said goodbye"),
         Ok(ServerFrame::Hello(_)) => context.close(link, "a second hello"),
         Err(_) => context.close(link, "a malformed frame"),
@@ -51,6 +57,8 @@ fn answered(
             heart.identity = account::load(context.db)?;
             sign_in_done(heart, context, link)
         }
+        (Flight::LinkSignIn, Answer::Done) => device::accept::signed_in(heart, context, link),
+        (Flight::GetAccount, Answer::Account(account)) => device::attend::account_seen(heart, context, &account),
         (Flight::SignIn, Answer::Done) => sign_in_done(heart, context, link),
         (Flight::CountKeyPackages, Answer::KeyPackageCount(count)) => {
             account::key_package_count(heart, context, link, count)
@@ -77,9 +85,17 @@ fn answered(
             Ok(())
         }
         (Flight::Job(id), Answer::Done) => {
-            if let Some(Job::PutDeliveryToken(token, _)) = job::find(context, id)? {
-                contact::links::token_is_registered(context, &token)?;
-                group::link::token_is_registered(context, &token)?;
+            match job::find(context, id)? {
+                Some(Job::PutDeliveryToken(token, _)) => {
+                    contact::links::token_is_registered(context, &token)?;
+                    group::link::token_is_registered(context, &token)?;
+                    device::link::token_is_registered(context, &token)?;
+                }
+                Some(Job::AddDevice(record, secret)) => {
+                    device::link::added(heart, context, &record.certificate.device, &secret)?;
+                }
+                Some(Job::PutKeySet) => device::revoke::put(heart, context)?,
+                _ => {}
             }
             job::done(context, id)
         }
@@ -108,7 +124,9 @@ fn envelopes(
     let request = Request::AcknowledgeInbox { through: last.seq };
     state.ask_account(context, link, request, Flight::AcknowledgeInbox);
     // Each Welcome used a KeyPackage up.
-    if !state.waits_for(|flight| matches!(flight, Flight::CountKeyPackages | Flight::PublishKeyPackages { .. })) {
+    if state.ready
+        && !state.waits_for(|flight| matches!(flight, Flight::CountKeyPackages | Flight::PublishKeyPackages { .. }))
+    {
         state.ask_account(context, link, Request::CountKeyPackages, Flight::CountKeyPackages);
     }
     Ok(())
@@ -137,7 +155,17 @@ fn refused(
             context.close(link, "the server refused to sign this device in")
         }
         Flight::Job(id) if refusal.remedy() == Remedy::RetryLater => job::later(context, id).map(|_| ()),
-        Flight::Job(id) => job::done(context, id),
+        Flight::Job(id) => {
+            match job::find(context, id)? {
+                Some(Job::AddDevice(record, secret)) => {
+                    device::link::not_added(heart, context, &record.certificate.device, &secret)?;
+                }
+                Some(Job::PutKeySet) => device::revoke::not_put(context)?,
+                _ => {}
+            }
+            job::done(context, id)
+        }
+        Flight::LinkSignIn => device::accept::not_signed_in(context, &refusal),
         _ => Ok(()),
     }
 }

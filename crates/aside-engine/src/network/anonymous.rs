@@ -6,6 +6,7 @@ use crate::channel::{commit, ephemeral, outbox, subscribe};
 use crate::contact;
 use crate::context::Context;
 use crate::conversation;
+use crate::device;
 use crate::error::EngineError;
 use crate::group::{ask, link};
 use crate::heal;
@@ -14,6 +15,7 @@ use crate::input::Link;
 use crate::job::{self, Job, JobId};
 use aside_protocol::frame::ServerFrame;
 use aside_protocol::frame::anonymous::{Answer, FromServer, Push};
+use aside_protocol::id::ChannelId;
 use aside_protocol::inbox::ChannelToken;
 use aside_protocol::refusal::{Refusal, Remedy};
 use rusqlite::params;
@@ -54,6 +56,8 @@ fn answered(
 ) -> Result<(), EngineError> {
     match (flight, answer) {
         (Flight::Prove(..) | Flight::Ephemeral, Answer::Done) => Ok(()),
+        (Flight::LinkAccount, Answer::Account(account)) => device::accept::fetched(heart, context, &account),
+        (Flight::LinkRequest, Answer::Done) => device::accept::requested(context),
         (Flight::Subscribe(channel, epoch), Answer::Entries { entries, end, live }) => {
             subscribe::page(heart, context, (link, channel, epoch), entries, end, live)
         }
@@ -101,6 +105,9 @@ fn job_answered(
             job::later(context, id).map(|_| ())
         }
         Answer::KeyPackages { account, key_packages } => {
+            if let Some(channel) = own_fetch(context, id)? {
+                return device::attend::fetched(heart, context, (id, channel), &account, &key_packages);
+            }
             if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
                 conversation::fetched(heart, context, (conversation, &member), account, key_packages)?;
             } else if let Some(Job::FetchForSuccessor(conversation, member, _)) = job::find(context, id)? {
@@ -121,6 +128,14 @@ fn job_answered(
         Answer::Done => job::done(context, id),
         _ => context.close(link, OTHER_KIND),
     }
+}
+
+/// The channel for which a job fetches this account's own KeyPackages, if it does.
+fn own_fetch(context: &Context<'_>, id: JobId) -> Result<Option<ChannelId>, EngineError> {
+    Ok(match job::find(context, id)? {
+        Some(Job::FetchOwnKeyPackages(channel)) => Some(channel),
+        _ => None,
+    })
 }
 
 /// What a token paid for is done.
@@ -175,6 +190,8 @@ fn refused(
             }
             Ok(())
         }
+        Flight::LinkAccount => device::accept::not_fetched(context, refusal),
+        Flight::LinkRequest => device::accept::not_requested(context, refusal),
         Flight::Job(id) => job_refused(heart, context, id, refusal),
         _ => Ok(()),
     }
@@ -186,6 +203,9 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
     }
     if *refusal == Refusal::UnknownAccountOrToken && may_be_early(context, id)? {
         return Ok(());
+    }
+    if let Some(channel) = own_fetch(context, id)? {
+        device::attend::gone(context, &channel)?;
     }
     let wanted = job::find(context, id)?;
     if let Some(Job::FetchForSuccessor(conversation, member, _)) = &wanted {
@@ -224,7 +244,7 @@ fn may_be_early(context: &mut Context<'_>, id: JobId) -> Result<bool, EngineErro
         Some(Job::AskToJoin(_)) => true,
         Some(Job::FetchKeyPackages(_, member)) => contact::find(context.db, &member)?
             .is_some_and(|contact| contact.state == contact::State::Active && contact.introduction.is_none()),
-        Some(Job::Deliver(_) | Job::FetchForSuccessor(..)) => true,
+        Some(Job::Deliver(_) | Job::FetchOwnKeyPackages(_) | Job::FetchForSuccessor(..)) => true,
         _ => false,
     };
     Ok(is_of_friend && job::later(context, id)? <= EARLY_ATTEMPTS_MAX)

@@ -31,6 +31,12 @@ pub(crate) enum Flight {
     Append(ChannelId, Vec<AppendId>),
     Commit(ChannelId),
     Ephemeral,
+    /// The home server's list of this account's devices.
+    GetAccount,
+    /// Of a device that is being linked.
+    LinkAccount,
+    LinkRequest,
+    LinkSignIn,
 }
 
 /// How far a subscription is.

@@ -1,8 +1,10 @@
 //! The timeline: what is written down of messages, and how contents change it.
 
+mod orphans;
 mod receipts;
 mod take;
 
+pub(crate) use orphans::catch_up;
 pub(crate) use receipts::{due as receipts_due, seen as mark_seen};
 pub(crate) use take::{Taken, delete, edit, react, take};
 

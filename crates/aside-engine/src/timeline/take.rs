@@ -1,11 +1,12 @@
 //! How a content, taken from the log or made here, changes the timeline. Only an author changes what they wrote.
 
-use super::{RowKind, find, receipts};
+use super::{RowKind, find, orphans, receipts};
 use crate::Heart;
 use crate::channel::{self, Channel};
 use crate::content::{Arrival, Content, MessageId};
 use crate::context::{Context, sql};
 use crate::conversation::{self, ConversationId, next_position, touch};
+use crate::device::sync;
 use crate::error::EngineError;
 use crate::group;
 use crate::input::Change;
@@ -50,11 +51,17 @@ pub(crate) fn take(
             let is_own = insert(heart, context, channel.conversation, taken, (&words, None))?;
             if is_own { Ok(()) } else { receipts::received(heart, context, channel, taken) }
         }
+        Content::Edit { target, .. } | Content::Delete { target } | Content::Reaction { target, .. }
+            if orphans::is_missing(context.db, &target)? =>
+        {
+            orphans::keep(context, taken, &target, &content)
+        }
         Content::Edit { target, text } => edit(context, &taken.author, &target, &text),
         Content::Delete { target } => delete(context, &taken.author, &target),
         Content::Reaction { target, emoji } => react(context, &taken.author, &target, &emoji, &taken.id),
         Content::Receipt(receipt) => receipts::take(context, channel, taken, &receipt),
         Content::Arrival(arrival) => arrived(heart, context, channel, taken, &arrival),
+        Content::Own(bytes) => sync::take(heart, context, channel, taken.seq, &bytes),
         Content::Leave => group::left(heart, context, channel, &taken.author),
         Content::JoinRequest(request) => {
             match group::is_admin(context, channel.conversation, &taken.author)? && request.is_whole() {
@@ -83,6 +90,9 @@ fn insert(
     taken: &Taken,
     (text, reply_to): (&str, Option<MessageId>),
 ) -> Result<bool, EngineError> {
+    if sync::is_cleared(context.db, &taken.channel, taken.seq)? {
+        return Ok(true);
+    }
     let is_own = heart.identity.as_ref().is_some_and(|identity| identity.address == taken.author);
     let position = match taken.position {
         Some(position) => position,
@@ -110,6 +120,7 @@ fn insert(
             sent_ms,
             reply_to
         ])?;
+    sync::follow_cursor(context, conversation, &taken.channel, (taken.seq, position))?;
     touch(context, conversation)?;
     context.changed(Change::Message(id));
     Ok(is_own)

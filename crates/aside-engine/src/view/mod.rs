@@ -3,9 +3,11 @@
 //! Views read; they never change anything.
 
 mod conversations;
+mod devices;
 mod messages;
 
 pub(crate) use conversations::settings;
+pub use devices::{Device, DeviceRequest, LinkingState, LinkingView, parse_device_id};
 
 use crate::content::MessageId;
 use crate::conversation::ConversationId;
@@ -100,6 +102,8 @@ pub enum ConversationKind {
     Direct,
     /// Several.
     Group,
+    /// One person's devices; no list shows it.
+    Own,
 }
 
 /// Whether a conversation can be used.

@@ -9,6 +9,7 @@ use crate::channel::{Channel, add_recipient, end, intent, outbox, remove_from_ro
 use crate::contact;
 use crate::context::Context;
 use crate::conversation;
+use crate::device;
 use crate::error::EngineError;
 use crate::group;
 use crate::heal::letter::StuckAt;
@@ -73,7 +74,9 @@ pub(crate) fn received(
         return Ok(Outcome::Swapped);
     }
     if staged.self_removed {
+        let after = staged.committer_after.clone();
         group.merge_staged(&heart.mls.on(context.db), staged)?;
+        device::attend::removed_by(heart, context, after.as_deref())?;
         end::removed(heart, context, channel, &author)?;
         return Ok(Outcome::Ended);
     }
