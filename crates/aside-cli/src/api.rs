@@ -6,6 +6,10 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
+
+/// Bytes of a file that are read at once.
+const UPLOAD_CHUNK_BYTES: usize = 256 * 1024;
 
 /// `Account`.
 #[derive(Debug, Deserialize)]
@@ -201,6 +205,19 @@ impl Api {
     /// Removes, and reads what came of it.
     pub async fn remove<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallFailure> {
         read(self.call(self.request(Method::DELETE, path)).await?).await
+    }
+
+    /// Sends a file as it is, whatever its size.
+    pub async fn upload(&self, path: &str, file: &std::path::Path) -> Result<(), CallFailure> {
+        let file = tokio::fs::File::open(file).await.map_err(Failure::from)?;
+        let chunks = futures_util::stream::try_unfold(file, async |mut file| {
+            let mut chunk = vec![0; UPLOAD_CHUNK_BYTES];
+            let read = file.read(&mut chunk).await?;
+            chunk.truncate(read);
+            Ok::<_, std::io::Error>((read > 0).then_some((chunk, file)))
+        });
+        let body = reqwest::Body::wrap_stream(chunks);
+        self.call(self.request(Method::PUT, path).body(body)).await.map(drop)
     }
 
     /// Does something that has no answer.

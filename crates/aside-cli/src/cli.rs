@@ -3,11 +3,13 @@
 use aside_client::profile::ProfileName;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use std::path::PathBuf;
 
 const ENVIRONMENT: &str = "\
 Environment:
   ASIDE_HOME        where profiles live (default: ~/.local/share/aside)
   ASIDE_PASSPHRASE  the profile's passphrase, where nobody can type
+  ASIDE_PHRASE      the 24 words, where nobody can type
   ASIDE_LOG         what to write to standard error: error, warn, info or debug
 
 Exit status:
@@ -122,6 +124,21 @@ pub enum Command {
         #[arg(long)]
         not_compared: bool,
     },
+    /// The 24 words that bring the account back when every device is lost
+    #[command(subcommand)]
+    Recovery(Recovery),
+    /// Back the account up: to its server, or to a file that the 24 words open
+    Backup {
+        /// Where to write it; without it, the server gets it
+        file: Option<PathBuf>,
+    },
+    /// Bring an account back from a file, into a profile that has none
+    Restore {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        lost: Lost,
+    },
     /// Show the account and its connections
     Status,
     /// Stop the running client of the profile
@@ -130,6 +147,35 @@ pub enum Command {
     Completions {
         /// Which
         shell: Shell,
+    },
+}
+
+/// What becomes of the devices that a restored account had.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Lost {
+    /// Keep the account's other devices: one of them may be found again
+    #[arg(long, conflicts_with = "revoke_devices")]
+    pub keep_devices: bool,
+    /// Remove the account's other devices, which somebody else may have (without a terminal: the default)
+    #[arg(long)]
+    pub revoke_devices: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Recovery {
+    /// Print the words, to write them on paper
+    Phrase,
+    /// Type the words back; this device forgets them
+    Confirm,
+    /// Bring an account back from its server, into a profile that has none
+    Restore {
+        /// The account: name@host
+        address: String,
+        /// Any link of the server (an invite, or a contact link of somebody there), if you have one
+        #[arg(long, value_name = "LINK")]
+        server_link: Option<String>,
+        #[command(flatten)]
+        lost: Lost,
     },
 }
 
@@ -331,6 +377,11 @@ mod tests {
             "aside listen --profile p --json --no-follow",
             "aside --profile p app --no-browser",
             "aside group create title alice bob",
+            "aside --profile p backup file.age",
+            "aside --profile new restore file.age --keep-devices",
+            "aside --profile new recovery restore alice@127.0.0.1:8443",
+            "aside recovery phrase --json",
+            "aside recovery confirm",
             "aside contacts link --fresh",
             "aside contacts block bob --json",
             "aside requests accept bob",

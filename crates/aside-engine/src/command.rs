@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::group;
 use crate::heal;
 use crate::input::{Answer, Change, Command, Presence, Verification};
-use crate::recovery::confirm;
+use crate::recovery::{backup, confirm, parts, restore};
 use crate::safety::{self, Scanned};
 use crate::settings::Settings;
 use crate::timeline;
@@ -39,7 +39,10 @@ impl Heart {
             | Command::SetBlocked { .. }
             | Command::RemoveContact { .. }
             | Command::ActOnNotice { .. }
-            | Command::Decline { .. } => contact::command::run(self, context, command),
+            | Command::Decline { .. } => {
+                self.recovery.is_changed = true;
+                contact::command::run(self, context, command)
+            }
             Command::CreateGroup { title, members } => self.create_group(context, &title, &members),
             Command::MakeGroupLink { conversation } => self.make_group_link(context, conversation),
             Command::WithdrawGroupLink { conversation } => self.withdraw_group_link(context, conversation),
@@ -71,7 +74,19 @@ impl Heart {
             Command::RemoveConversation { conversation } => self.remove_conversation(context, conversation),
             Command::SetVerified { conversation, verified } => set_verified(context, conversation, verified),
             Command::ScanSafety { conversation, code } => self.scan_safety(context, conversation, &code),
-            Command::PutSettings(settings) => self.put_settings(context, &settings),
+            Command::PutSettings(settings) => {
+                self.recovery.is_changed = true;
+                self.put_settings(context, &settings)
+            }
+            Command::BackUp => backup::want(self, context),
+            Command::MakeBackupFile => backup::make_file(self, context),
+            Command::DropBackupFile => {
+                parts::clear(context.db, parts::Slot::ToFile)?;
+                Ok(Answer::Done)
+            }
+            Command::TakeBackupFile { part, bytes } => restore::take_file(self, context, part, &bytes),
+            Command::Restore { phrase, from, lost } => restore::begin(self, context, &phrase, from, lost),
+            Command::ForgetRestore => restore::forget(self, context),
             Command::ConfirmPhrase { phrase } => confirm::confirm(self, context, &phrase),
             Command::Device(command) => device::command(self, context, command),
             Command::RotateKeys { conversation } => {

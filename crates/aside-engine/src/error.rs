@@ -156,6 +156,9 @@ pub enum CommandError {
     /// The words were typed back before, and are not on this device any more.
     #[error("the words were confirmed and erased from this device: only your own paper has them")]
     PhraseConfirmed,
+    /// A backup cannot be made or restored.
+    #[error(transparent)]
+    Backup(crate::recovery::BackupFault),
     /// The typed words.
     #[error(transparent)]
     Phrase(#[from] crate::recovery::PhraseError),
@@ -214,6 +217,15 @@ pub enum EngineError {
         /// Ours.
         known: i64,
     },
+}
+
+impl From<crate::recovery::BackupFault> for CommandError {
+    fn from(fault: crate::recovery::BackupFault) -> Self {
+        match fault {
+            crate::recovery::BackupFault::Engine(error) => Self::Engine(error),
+            fault => Self::Backup(fault),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for CommandError {

@@ -293,6 +293,30 @@ pub enum Command {
     },
     /// Changes settings. [`Answer::Done`].
     PutSettings(crate::settings::Settings),
+    /// Backs the account up to its server, now. [`Answer::Done`]; [`crate::Engine::recovery_state`] says when it is there.
+    BackUp,
+    /// Makes a backup for a file. [`Answer::Done`]; then [`crate::Engine::backup_file_part`], and `DropBackupFile`.
+    MakeBackupFile,
+    /// The file is written. [`Answer::Done`].
+    DropBackupFile,
+    /// A part of a file that is to be restored, in order. [`Answer::Done`].
+    TakeBackupFile {
+        /// Counts from 0; 0 begins anew.
+        part: u32,
+        /// 1 to [`aside_protocol::limit::BACKUP_PART_BYTES_MAX`].
+        bytes: Vec<u8>,
+    },
+    /// Brings an account back to a profile that has none. [`Answer::Done`]; then [`crate::Engine::restore_state`].
+    Restore {
+        /// As typed.
+        phrase: crate::recovery::TypedPhrase,
+        /// Where the backup is.
+        from: RestoreFrom,
+        /// What becomes of the devices that the account had.
+        lost: LostDevices,
+    },
+    /// Gives a restore up. [`Answer::Done`].
+    ForgetRestore,
     /// The person has written the recovery phrase down and typed it back: it is erased here. [`Answer::Done`].
     ConfirmPhrase {
         /// As typed.
@@ -381,6 +405,31 @@ pub enum History {
     /// Nothing.
     #[serde(rename = "none")]
     Nothing,
+}
+
+/// Where the backup of a restore is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestoreFrom {
+    /// On the account's server.
+    Server {
+        /// The account.
+        address: AccountAddress,
+        /// The server.
+        server: ServerPin,
+        /// Whether whoever answered at the address said this, and nobody else: it has to show a backup that says so too.
+        is_claimed: bool,
+    },
+    /// In the file that `TakeBackupFile` brought.
+    File,
+}
+
+/// What becomes of the devices that an account had before it was restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostDevices {
+    /// They are no longer of the account: somebody else may have them.
+    Revoke,
+    /// They stay: one of them may be found again.
+    Keep,
 }
 
 /// Whether something shall stand.

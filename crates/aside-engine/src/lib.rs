@@ -56,6 +56,8 @@ pub struct Options {
     pub receipt_delay_ms: i64,
     /// How fast things heal.
     pub heal: heal::HealPace,
+    /// How often the account is backed up to its server; not at all without.
+    pub backups: Option<recovery::BackupPace>,
     /// Faults on purpose.
     pub defects: Defects,
 }
@@ -68,6 +70,7 @@ impl Default for Options {
             rotate_every_ms: 7 * 86_400_000,
             receipt_delay_ms: 400,
             heal: heal::HealPace::default(),
+            backups: Some(recovery::BackupPace::default()),
             defects: Defects::default(),
         }
     }
@@ -181,7 +184,7 @@ impl Engine {
             attended_day: 0,
             late_cursors: BTreeMap::new(),
             // An earlier run may have ended between overwriting a secret and emptying the log of it.
-            recovery: recovery::Memory { erase: true },
+            recovery: recovery::Memory { erase: true, ..Default::default() },
             is_checked: false,
         };
         let mut engine = Self { db: connection, heart };
@@ -235,6 +238,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub fn wanted(&self) -> Result<Vec<Wanted>, EngineError> {
+        if let Some(restoring) = &self.heart.recovery.restoring {
+            return Ok(restoring.wanted());
+        }
         pump::wanted(&self.db, self.heart.identity.as_ref())
     }
 
@@ -272,6 +278,7 @@ impl Engine {
         result.or_else(|failed| {
             // After a rollback the groups in memory may be ahead of the disk.
             self.heart.groups.clear();
+            self.heart.recovery.rolled_back();
             match failed {
                 Failed::Declined(error) => Err(error),
                 Failed::Lost(error) => {

@@ -13,7 +13,7 @@ use crate::inbox::envelope;
 use crate::input::{ConnectionKind, Input, Link, Wanted};
 use crate::job::{self, IN_FLIGHT_MAX, Job, JobId};
 use crate::network::{self, Flight, LinkState};
-use crate::{Heart, device, server, timeline};
+use crate::{Heart, device, recovery, server, timeline};
 use aside_protocol::frame::{account as account_frame, anonymous as anonymous_frame};
 use aside_protocol::inbox::ChannelToken;
 use rusqlite::{Connection, OptionalExtension};
@@ -61,6 +61,10 @@ impl Heart {
 
     fn connected(&mut self, context: &mut Context<'_>, link: Link) -> Result<(), EngineError> {
         match link.kind {
+            ConnectionKind::Account if recovery::restore::is_of(self, link) => {
+                recovery::restore::connected(self, context, link);
+                Ok(())
+            }
             ConnectionKind::Account => {
                 if let (Some(identity), Some(state)) = (&self.identity, self.links.get_mut(&link)) {
                     account::registration(context, identity, link, state);
@@ -97,7 +101,8 @@ impl Heart {
             .db
             .prepare_cached("SELECT MIN(rotate_at_ms) FROM channels WHERE rotate_at_ms > ?")?
             .query_row([context.now.unix_ms], |row| row.get(0))?;
-        let next = [receipts, heals, devices, rotation, intent::next_due(context)?, job::next_due(context)?]
+        let backup = recovery::backup::pump(self, context)?;
+        let next = [receipts, heals, devices, backup, rotation, intent::next_due(context)?, job::next_due(context)?]
             .into_iter()
             .flatten()
             .min();
@@ -286,5 +291,6 @@ pub(crate) fn is_settled(heart: &Heart, db: &Connection) -> Result<bool, EngineE
     let account = heart.links.iter().find(|(link, _)| link.kind == ConnectionKind::Account);
     let is_signed_in = account.is_some_and(|(_, state)| state.ready);
     let is_quiet = heart.links.values().all(|state| state.in_flight.is_empty());
-    Ok(waiting.is_none() && is_signed_in && is_quiet && heart.receipts_due.is_empty())
+    let is_backed_up = recovery::backup::load(db)?.sending.is_none();
+    Ok(waiting.is_none() && is_backed_up && is_signed_in && is_quiet && heart.receipts_due.is_empty())
 }

@@ -196,6 +196,13 @@ CREATE TABLE joining (
     conversation BLOB PRIMARY KEY, link TEXT NOT NULL, nonce BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE welcomes (hash BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- Ciphertext of backups on its way out or in. See recovery/parts.rs.
+CREATE TABLE backup_parts (
+    slot INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (slot, part)
+) STRICT;
+-- How the account's backups stand, and the keys of a restore that was begun; one row each at most.
+CREATE TABLE backups (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), body BLOB NOT NULL) STRICT;
+CREATE TABLE restores (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), body BLOB NOT NULL) STRICT;
 PRAGMA user_version = 1;
 ";
 

@@ -5,7 +5,7 @@ mod admin;
 use anyhow::Context;
 use aside_protocol::address::ServerAddress;
 use aside_protocol::inbox::InviteToken;
-use aside_protocol::link::{InviteLink, ServerPin, TlsTrust};
+use aside_protocol::link::{InviteLink, ServerPin};
 use aside_server::config::{Config, TlsMode};
 use aside_server::control;
 use aside_server::day::Date;
@@ -143,10 +143,7 @@ fn accounts(dir: &Path) -> anyhow::Result<AdminFiles> {
 
 fn invite(path: &Path, days: u32, form: Form) -> anyhow::Result<()> {
     let config = Config::read(path)?;
-    let tls = match config.tls {
-        TlsMode::Pinned => TlsTrust::Pinned,
-        TlsMode::Certificate { .. } | TlsMode::Plain => TlsTrust::CertificateAuthority,
-    };
+    let tls = config.tls.trust();
     let identity_key = ServerDir::at(path).identity_key()?;
     let mut token = InviteToken([0; 16]);
     getrandom::fill(&mut token.0).context("the operating system gives no randomness")?;

@@ -7,6 +7,7 @@ use aside_protocol::limit::{
     BACKUP_BYTES_DEFAULT, BACKUP_PART_BYTES_MAX, BACKUP_PARTS_MAX, CHANNEL_TOKENS_A_DAY, INBOX_ENVELOPES_MAX,
     MESSAGE_DAYS_DEFAULT, MESSAGE_DAYS_MAX,
 };
+use aside_protocol::link::TlsTrust;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -63,6 +64,16 @@ pub enum TlsMode {
     },
     /// In a reverse proxy in front of this server.
     Plain,
+}
+
+impl TlsMode {
+    /// How clients check this server's TLS, as links say it.
+    pub fn trust(&self) -> TlsTrust {
+        match self {
+            TlsMode::Pinned => TlsTrust::Pinned,
+            TlsMode::Certificate { .. } | TlsMode::Plain => TlsTrust::CertificateAuthority,
+        }
+    }
 }
 
 /// How logs are written.

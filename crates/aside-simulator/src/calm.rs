@@ -9,6 +9,7 @@ use crate::server::Server;
 use aside_engine::content::MessageId;
 use aside_engine::conversation::ConversationId;
 use aside_engine::input::{Answer, Command, ConnectionKind, DeviceCommand, GroupChange, History, Input, Link, Now};
+use aside_engine::recovery::BackupPace;
 use aside_engine::view::{Contact, Conversation, Message, parse_device_id};
 use aside_engine::{Defects, Engine};
 use aside_protocol::address::AccountAddress;
@@ -33,6 +34,7 @@ pub struct Calm {
     lie: Option<Lie>,
     links: Vec<ContactLink>,
     sent: Vec<(usize, ConnectionKind, Vec<u8>)>,
+    pin: ServerPin,
 }
 
 impl Calm {
@@ -62,6 +64,7 @@ impl Calm {
             lie: None,
             links: Vec::new(),
             sent: Vec::new(),
+            pin: pin.clone(),
         };
         for number in 0..people {
             let token = InviteToken(calm.dice.bytes());
@@ -80,6 +83,47 @@ impl Calm {
         }
         calm.settle();
         Ok(calm)
+    }
+
+    /// Somebody without an account, whose device backs up, tries and restores within seconds and minutes.
+    ///
+    /// # Panics
+    /// If no database can be made.
+    #[allow(clippy::panic)]
+    pub fn newcomer(&mut self) -> usize {
+        let (number, randomness) = (self.clients.len(), self.dice.fork());
+        match Client::new(format!("p{number}"), randomness, Defects::default()) {
+            Ok(client) => self.clients.push(client),
+            Err(fault) => panic!("no newcomer: {fault}"),
+        }
+        self.back_up(number);
+        number
+    }
+
+    /// From here on, somebody's account is backed up a second after the last change, and its backup tried every hour.
+    pub fn back_up(&mut self, who: usize) {
+        self.stop(who);
+        if let Some(client) = self.clients.get_mut(who) {
+            client.back_up(BackupPace { settle_ms: 1_000, try_every_ms: 3_600_000 });
+        }
+        self.start(who);
+    }
+
+    /// The server, as links name it.
+    pub fn pin(&self) -> ServerPin {
+        self.pin.clone()
+    }
+
+    /// Carries out a command that may be declined; the words, if it is.
+    ///
+    /// # Errors
+    /// The sentence that a person reads.
+    pub fn attempt(&mut self, who: usize, command: Command) -> Result<Answer, String> {
+        let now = Now { unix_ms: self.now_ms };
+        let client = self.clients.get_mut(who).ok_or("nobody")?;
+        let (answer, broken) = client.attempt(now, command);
+        self.server_loses(broken);
+        answer
     }
 
     /// From here on, frames for clients go through this.

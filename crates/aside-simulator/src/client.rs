@@ -3,6 +3,7 @@
 use crate::link::Wire;
 use aside_engine::heal::HealPace;
 use aside_engine::input::{Answer, Command, Input, Link, Now, Output};
+use aside_engine::recovery::BackupPace;
 use aside_engine::{Defects, Engine, Options};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::Connection;
@@ -45,6 +46,7 @@ impl Client {
                 refound_alone_after_ms: 60_000,
                 gap_patience_ms: 30_000,
             },
+            backups: None,
             defects,
         };
         let at_rest = Connection::open_in_memory().map_err(|error| error.to_string())?;
@@ -63,6 +65,11 @@ impl Client {
 
     pub fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
+    }
+
+    /// From its next start on, the account is backed up to its server.
+    pub fn back_up(&mut self, pace: BackupPace) {
+        self.options.backups = Some(pace);
     }
 
     pub fn is_running(&self) -> bool {
@@ -123,6 +130,15 @@ impl Client {
                 (None, std::mem::take(&mut self.wires).into_values().collect())
             }
             Err(_) => (None, Vec::new()),
+        }
+    }
+
+    /// Carries out a command that may be declined; the sentence that a person reads, if it is.
+    pub fn attempt(&mut self, now: Now, command: Command) -> (Result<Answer, String>, Vec<Wire>) {
+        let Some(engine) = &mut self.engine else { return (Err("it does not run".to_owned()), Vec::new()) };
+        match engine.command(now, &mut self.randomness, command) {
+            Ok((answer, outputs)) => (Ok(answer), self.carry_out(outputs, Crash::Never)),
+            Err(error) => (Err(error.to_string()), Vec::new()),
         }
     }
 

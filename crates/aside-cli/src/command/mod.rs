@@ -9,6 +9,7 @@ mod heal;
 mod join;
 mod listen;
 mod quit;
+mod recovery;
 mod report;
 mod requests;
 mod safety;
@@ -56,6 +57,9 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             };
             safety::run(&global, &name, verdict).await
         }
+        Command::Recovery(command) => recovery::run(&global, command).await,
+        Command::Backup { file } => recovery::back_up(&global, file.as_deref()).await,
+        Command::Restore { file, lost } => recovery::restore_file(&global, &file, lost).await,
         Command::Status => status::run(&global).await,
         Command::Quit => quit::run(&global).await,
         Command::Completions { shell } => completions::run(shell),

@@ -97,6 +97,7 @@ impl From<CommandError> for ApiError {
             CommandError::NotAnEmoji => (StatusCode::UNPROCESSABLE_ENTITY, "not_an_emoji"),
             CommandError::NotFailed => (StatusCode::CONFLICT, "not_failed"),
             CommandError::PhraseConfirmed => (StatusCode::CONFLICT, "already_confirmed"),
+            CommandError::Backup(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_backup"),
             CommandError::Phrase(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_phrase"),
             CommandError::TooManyDevices { .. } => (StatusCode::CONFLICT, "too_many_devices"),
             CommandError::UnknownDevice => (StatusCode::NOT_FOUND, "unknown_device"),

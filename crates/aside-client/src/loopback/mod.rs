@@ -15,6 +15,7 @@ mod listen;
 mod messages;
 mod peer;
 mod qr;
+mod recovery;
 mod reports;
 mod routes;
 mod safety;

@@ -2,7 +2,7 @@
 
 use super::{
     App, BODY_BYTES_MAX, contacts, conversations, events, groups, guard, hold, invites, join, links, listen, messages,
-    reports, safety, session, settings, state, typing, ui,
+    recovery, reports, safety, session, settings, state, typing, ui,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -31,6 +31,13 @@ fn call<T: 'static>(method: &'static str, path: &'static str, handler: impl Hand
         _ => MethodFilter::GET,
     };
     Call { method, path, route: on(filter, handler) }
+}
+
+impl Call {
+    /// A call whose body may be larger than others'.
+    fn large(self, bytes_max: usize) -> Self {
+        Self { route: self.route.layer(DefaultBodyLimit::max(bytes_max)), ..self }
+    }
 }
 
 /// The whole API.
@@ -81,6 +88,12 @@ pub fn calls() -> Vec<Call> {
         call("GET", "/api/contacts/links", links::list),
         call("DELETE", "/api/contacts/links/{id}", links::withdraw),
         call("POST", "/api/reports", reports::make),
+        call("GET", "/api/recovery/phrase", recovery::phrase),
+        call("POST", "/api/recovery/confirm", recovery::confirm),
+        call("PUT", "/api/recovery/file", recovery::take_file).large(recovery::FILE_BYTES_MAX),
+        call("POST", "/api/recovery/restore", recovery::restore).large(recovery::RESTORE_BODY_BYTES_MAX),
+        call("POST", "/api/backups", recovery::back_up),
+        call("GET", "/api/backups/file", recovery::file),
         call("PUT", "/api/settings", settings::change),
         call("POST", "/api/quit", state::quit),
         call("GET", "/api/hold", hold::hold),

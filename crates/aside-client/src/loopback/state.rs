@@ -7,6 +7,7 @@ use aside_engine::Engine;
 use aside_engine::conversation::GROUP_MEMBERS_MAX;
 use aside_engine::error::EngineError;
 use aside_engine::heal::Healing;
+use aside_engine::recovery::RecoveryState;
 use aside_engine::settings::Settings;
 use aside_engine::view::{Account, JoinState};
 use axum::Json;
@@ -29,6 +30,7 @@ pub struct State {
     unread_total: u32,
     requests_total: u32,
     healing: Vec<Healing>,
+    recovery: RecoveryState,
     limits: Limits,
 }
 
@@ -48,13 +50,24 @@ impl App {
                 JoinState::NotJoined | JoinState::Registering | JoinState::Refused { .. } => None,
             };
             let totals = (engine.unread_total()?, engine.requests_total()?);
-            Ok((account, engine.settings()?, totals, engine.healing()?))
+            let troubles = (engine.healing()?, engine.recovery_state()?);
+            Ok((account, engine.settings()?, totals, troubles))
         };
-        let (account, settings, (unread_total, requests_total), healing) = self.engine.ask(read).await?;
+        let (account, settings, (unread_total, requests_total), (healing, recovery)) = self.engine.ask(read).await?;
         let (profile, connections) = (self.profile.clone(), self.board.servers());
         let version = env!("CARGO_PKG_VERSION");
-        let limits = Limits { group_members: GROUP_MEMBERS_MAX };
-        Ok(State { version, profile, account, connections, settings, unread_total, requests_total, healing, limits })
+        Ok(State {
+            version,
+            profile,
+            account,
+            connections,
+            settings,
+            unread_total,
+            requests_total,
+            healing,
+            limits: Limits { group_members: GROUP_MEMBERS_MAX },
+            recovery,
+        })
     }
 
     /// Looks after every change until `check` finds something; for `time_max` at most, and not where every server

@@ -143,5 +143,8 @@ fn needs_network(command: &Command) -> bool {
             | Command::SetVerified { .. }
             | Command::PutSettings(_)
             | Command::ConfirmPhrase { .. }
+            | Command::MakeBackupFile
+            | Command::DropBackupFile
+            | Command::TakeBackupFile { .. }
     )
 }

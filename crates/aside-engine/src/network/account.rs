@@ -11,6 +11,7 @@ use crate::group;
 use crate::inbox;
 use crate::input::{Change, Link};
 use crate::job::{self, Job};
+use crate::recovery::{backup, restore};
 use aside_protocol::frame::ServerFrame;
 use aside_protocol::frame::account::{Answer, FromServer, Push, Request};
 use aside_protocol::inbox::InboxEntry;
@@ -99,6 +100,11 @@ fn answered(
             }
             job::done(context, id)
         }
+        (Flight::PutBackup(generation), Answer::Done) => backup::part_is_put(heart, context, generation),
+        (Flight::TryBackup(part), Answer::Backup { generation, parts, bytes }) => {
+            backup::part_is_fetched(heart, context, (part, generation, parts), &bytes)
+        }
+        (Flight::Restore(step), answer) => restore::answered(heart, context, step, answer),
         _ => context.close(link, "an answer of another kind than was asked for"),
     }
 }
@@ -141,6 +147,9 @@ fn refused(
 ) -> Result<(), EngineError> {
     context.changed(Change::State);
     match flight {
+        Flight::PutBackup(_) => backup::part_is_refused(heart, context, &refusal),
+        Flight::TryBackup(_) => backup::trial_is_refused(heart, context, &refusal),
+        Flight::Restore(step) => restore::refused(heart, context, step, &refusal),
         Flight::Register if refusal.remedy() != Remedy::RetryLater => {
             account::set_refused(context, &refusal)?;
             heart.identity = account::load(context.db)?;

@@ -37,6 +37,10 @@ pub(crate) enum Flight {
     LinkAccount,
     LinkRequest,
     LinkSignIn,
+    /// A part of a backup of this generation.
+    PutBackup(u64),
+    TryBackup(u32),
+    Restore(crate::recovery::restore::Step),
 }
 
 /// How far a subscription is.

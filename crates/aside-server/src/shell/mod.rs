@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::sqlite::SqliteStore;
 use crate::tls::TlsError;
-use aside_protocol::connection::BindingKind;
+use aside_protocol::connection::{BindingKind, ServerClaim};
 use certificates::Certificates;
 use core_thread::ToCore;
 use std::net::SocketAddr;
@@ -107,6 +107,7 @@ struct Shared {
     config: Config,
     certificates: RwLock<Arc<Certificates>>,
     binding_kind: BindingKind,
+    claim: ServerClaim,
     metrics: Arc<Metrics>,
     connections: Arc<Semaphore>,
     connections_max: usize,
@@ -178,9 +179,11 @@ impl Server {
             TlsMode::Plain => BindingKind::Nonces,
             TlsMode::Pinned | TlsMode::Certificate { .. } => BindingKind::TlsExporter,
         };
+        let claim = ServerClaim { identity_key: self.certificates.identity.identity_key, tls: self.config.tls.trust() };
         let shared = Arc::new(Shared {
             dir: self.dir,
             certificates: RwLock::new(Arc::new(self.certificates)),
+            claim,
             binding_kind,
             metrics,
             connections: Arc::new(Semaphore::new(self.config.connections_max)),
