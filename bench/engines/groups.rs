@@ -104,7 +104,7 @@ fn found_at_once(folder: &Path, size: u16) -> Result<()> {
 
 fn found(device: &mut Device) -> Result<Group> {
     let (signer, credential) = (device.signer.clone(), device.credential.clone());
-    let metadata = Metadata { title: "Measured".into(), admins: vec![credential.address.clone()] };
+    let metadata = Metadata { title: "Measured".into(), admins: vec![credential.address.clone()], picture: None };
     device.in_transaction(|session| Ok(session.create_group(&signer, &credential, GROUP, &metadata)?))
 }
 

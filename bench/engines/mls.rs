@@ -80,7 +80,7 @@ impl Pair {
             packages.push(Device::new(u16::from(number), Connection::open_in_memory()?)?.key_package()?);
         }
         let admins = [&founder, &other].map(|device| device.credential.address.clone()).into();
-        let metadata = Metadata { title: String::new(), admins };
+        let metadata = Metadata { title: String::new(), admins, picture: None };
         let (signer, credential) = (founder.signer.clone(), founder.credential.clone());
         let group = GroupId([members; 32]);
         let (founders, add) = founder.in_transaction(|session| {
