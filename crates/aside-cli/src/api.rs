@@ -25,6 +25,7 @@ pub struct State {
     pub unread_total: u32,
     #[serde(default)]
     pub healing: Vec<Healing>,
+    pub linking: Option<Linking>,
 }
 
 /// `ServerConnection`.
@@ -128,6 +129,37 @@ pub struct SafetyNumber {
     pub matches: Option<bool>,
 }
 
+/// `Device`.
+#[derive(Debug, Deserialize)]
+pub struct Device {
+    pub id: String,
+    pub name: String,
+    pub is_this: bool,
+    pub revoked_at: Option<i64>,
+}
+
+/// `DeviceLink`.
+#[derive(Debug, Deserialize)]
+pub struct DeviceLink {
+    pub link: String,
+}
+
+/// `DeviceRequest`.
+#[derive(Debug, Deserialize)]
+pub struct DeviceRequest {
+    pub id: String,
+    pub name: String,
+    pub code: String,
+}
+
+/// `linking` of `State`.
+#[derive(Debug, Deserialize)]
+pub struct Linking {
+    pub state: String,
+    pub code: Option<String>,
+    pub words: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct ErrorBody {
     error: ErrorContent,
@@ -218,6 +250,11 @@ impl Api {
         });
         let body = reqwest::Body::wrap_stream(chunks);
         self.call(self.request(Method::PUT, path).body(body)).await.map(drop)
+    }
+
+    /// Removes in a certain way, and reads what came of it.
+    pub async fn remove_with<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CallFailure> {
+        read(self.call(self.request(Method::DELETE, path).json(body)).await?).await
     }
 
     /// Does something that has no answer.

@@ -110,6 +110,9 @@ pub enum Command {
     /// Talk with several people
     #[command(subcommand)]
     Group(Group),
+    /// Use this account on several devices
+    #[command(subcommand, name = "device")]
+    Device(OfDevices),
     /// Show the safety number to compare with a person
     Safety {
         /// A person
@@ -355,6 +358,81 @@ pub enum Group {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum OfDevices {
+    /// Print a link that makes another profile a device of this account; it works once, for ten minutes
+    Link {
+        /// Wait for the device that uses it, show its code, and ask; on a terminal this is what happens anyway
+        #[arg(long, visible_alias = "approve")]
+        wait: bool,
+    },
+    /// Make this profile a device of the account that shows the link
+    Accept {
+        /// The link
+        link: String,
+        /// What this device is called in the list of devices
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List the devices that ask to be linked, with the codes to compare
+    Requests,
+    /// Let a device in, after comparing the codes
+    Approve {
+        /// Its id; where only one asks, it is meant
+        id: Option<String>,
+        /// The code that the device shows: let it in only if it is the same here
+        #[arg(long)]
+        code: Option<String>,
+        /// How much of what was said it is given
+        #[arg(long, value_enum, default_value_t = HistoryLength::All)]
+        history: HistoryLength,
+    },
+    /// Do not let a device in
+    Decline {
+        /// Its id; where only one asks, it is meant
+        id: Option<String>,
+    },
+    /// List the devices of this account
+    List,
+    /// Give a device another name
+    Rename {
+        /// Its id or name
+        id: String,
+        /// Its name from then on
+        name: String,
+    },
+    /// Take a device out of the account and of every conversation; it reads nothing later
+    Revoke {
+        /// Its id or name
+        id: String,
+        /// Ask for the recovery phrase: with it, the people you talk with are not alarmed
+        #[arg(long)]
+        phrase: bool,
+    },
+}
+
+/// How much of what was said a new device is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum HistoryLength {
+    /// Everything
+    All,
+    /// Thirty days
+    Month,
+    /// Nothing
+    None,
+}
+
+impl HistoryLength {
+    /// As the API says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Month => "month",
+            Self::None => "none",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,6 +472,11 @@ mod tests {
             "aside group invite title --json",
             "aside group join aside://h/group/alice#x",
             "aside group approve title dave",
+            "aside --profile p device link",
+            "aside --profile new device accept aside://h/device/alice#x",
+            "aside --profile p device list --json",
+            "aside --profile p device revoke 00ff",
+            "aside device approve --code 123456 --history month",
             "aside group picture title --none",
             "aside group members title --json",
         ] {

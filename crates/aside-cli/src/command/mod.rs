@@ -4,6 +4,7 @@ mod app;
 mod chats;
 mod completions;
 mod contacts;
+mod device;
 mod group;
 mod heal;
 mod join;
@@ -48,6 +49,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             listen::run(&global, if no_follow { listen::Until::NothingIsLeft } else { listen::Until::Stopped }).await
         }
         Command::Group(command) => group::run(&global, command).await,
+        Command::Device(command) => device::run(&global, command).await,
         Command::Safety { name, compared, scan, not_compared } => {
             let verdict = match (compared, not_compared, scan) {
                 (_, _, Some(code)) => safety::Wish::Scan(code),

@@ -4,6 +4,7 @@
 mod answer;
 mod contacts;
 mod conversations;
+mod devices;
 mod events;
 mod groups;
 mod guard;

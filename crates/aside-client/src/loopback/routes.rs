@@ -1,8 +1,8 @@
 //! Every call of the API, in one table: the router and the test against `openapi.json` both read it.
 
 use super::{
-    App, BODY_BYTES_MAX, contacts, conversations, events, groups, guard, hold, invites, join, links, listen, messages,
-    recovery, reports, safety, session, settings, state, typing, ui,
+    App, BODY_BYTES_MAX, contacts, conversations, devices, events, groups, guard, hold, invites, join, links, listen,
+    messages, recovery, reports, safety, session, settings, state, typing, ui,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -87,6 +87,13 @@ pub fn calls() -> Vec<Call> {
         call("POST", "/api/contacts/link", links::make),
         call("GET", "/api/contacts/links", links::list),
         call("DELETE", "/api/contacts/links/{id}", links::withdraw),
+        call("GET", "/api/devices", devices::list),
+        call("PUT", "/api/devices/{id}", devices::rename),
+        call("DELETE", "/api/devices/{id}", devices::revoke),
+        call("POST", "/api/devices/link", devices::link),
+        call("GET", "/api/devices/requests", devices::requests),
+        call("POST", "/api/devices/requests/{id}", devices::answer),
+        call("POST", "/api/devices/accept", devices::accept),
         call("POST", "/api/reports", reports::make),
         call("GET", "/api/recovery/phrase", recovery::phrase),
         call("POST", "/api/recovery/confirm", recovery::confirm),

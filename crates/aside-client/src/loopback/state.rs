@@ -9,7 +9,7 @@ use aside_engine::error::EngineError;
 use aside_engine::heal::Healing;
 use aside_engine::recovery::RecoveryState;
 use aside_engine::settings::Settings;
-use aside_engine::view::{Account, JoinState};
+use aside_engine::view::{Account, Device, JoinState, LinkingView};
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -32,6 +32,10 @@ pub struct State {
     healing: Vec<Healing>,
     recovery: RecoveryState,
     limits: Limits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    linking: Option<LinkingView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<Device>,
 }
 
 /// Numbers that a screen needs before a call is refused.
@@ -51,9 +55,11 @@ impl App {
             };
             let totals = (engine.unread_total()?, engine.requests_total()?);
             let troubles = (engine.healing()?, engine.recovery_state()?);
-            Ok((account, engine.settings()?, totals, troubles))
+            let own = engine.devices()?.into_iter().find(|device| device.is_this);
+            Ok((account, engine.settings()?, totals, troubles, (engine.linking()?, own)))
         };
-        let (account, settings, (unread_total, requests_total), (healing, recovery)) = self.engine.ask(read).await?;
+        let (account, settings, (unread_total, requests_total), (healing, recovery), (linking, device)) =
+            self.engine.ask(read).await?;
         let (profile, connections) = (self.profile.clone(), self.board.servers());
         let version = env!("CARGO_PKG_VERSION");
         Ok(State {
@@ -67,6 +73,8 @@ impl App {
             healing,
             limits: Limits { group_members: GROUP_MEMBERS_MAX },
             recovery,
+            linking,
+            device,
         })
     }
 
