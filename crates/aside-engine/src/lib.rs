@@ -76,67 +76,47 @@ impl Default for Options {
     }
 }
 
-/// Faults that the simulator plants to see that it catches them. Without the feature there are none.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Defects {
-    /// The cursor moves in the transaction after the one that took the entry.
-    #[cfg(feature = "planted-defects")]
-    pub cursor_outside_transaction: bool,
-    /// A retry encrypts again although the epoch did not move, under a new append id.
-    #[cfg(feature = "planted-defects")]
-    pub retry_re_encrypts: bool,
-    /// A content that was taken before is taken again.
-    #[cfg(feature = "planted-defects")]
-    pub dedupe_off: bool,
-    /// A member with ill will: commits that nobody can process.
-    #[cfg(feature = "planted-defects")]
-    pub garbage_commits: bool,
-    /// A member with ill will: commits with other keys for the next epoch than they lead to.
-    #[cfg(feature = "planted-defects")]
-    pub wrong_next_keys: bool,
+/// Declares the faults: with the feature a field each, and without it none.
+macro_rules! defects {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Faults that the simulator plants to see that it catches them. Without the feature there are none.
+        #[derive(Debug, Clone, Copy, Default)]
+        pub struct Defects {
+            $($(#[$doc])* #[cfg(feature = "planted-defects")] pub $name: bool,)*
+        }
+
+        impl Defects {
+            $(
+                #[cfg(feature = "planted-defects")]
+                fn $name(self) -> bool {
+                    self.$name
+                }
+                #[cfg(not(feature = "planted-defects"))]
+                const fn $name(self) -> bool {
+                    false
+                }
+            )*
+        }
+    };
 }
 
-impl Defects {
-    #[cfg(feature = "planted-defects")]
-    fn cursor_outside_transaction(self) -> bool {
-        self.cursor_outside_transaction
-    }
-    #[cfg(feature = "planted-defects")]
-    fn retry_re_encrypts(self) -> bool {
-        self.retry_re_encrypts
-    }
-    #[cfg(feature = "planted-defects")]
-    fn dedupe_off(self) -> bool {
-        self.dedupe_off
-    }
-    #[cfg(feature = "planted-defects")]
-    fn garbage_commits(self) -> bool {
-        self.garbage_commits
-    }
-    #[cfg(feature = "planted-defects")]
-    fn wrong_next_keys(self) -> bool {
-        self.wrong_next_keys
-    }
-    #[cfg(not(feature = "planted-defects"))]
-    const fn cursor_outside_transaction(self) -> bool {
-        false
-    }
-    #[cfg(not(feature = "planted-defects"))]
-    const fn retry_re_encrypts(self) -> bool {
-        false
-    }
-    #[cfg(not(feature = "planted-defects"))]
-    const fn dedupe_off(self) -> bool {
-        false
-    }
-    #[cfg(not(feature = "planted-defects"))]
-    const fn garbage_commits(self) -> bool {
-        false
-    }
-    #[cfg(not(feature = "planted-defects"))]
-    const fn wrong_next_keys(self) -> bool {
-        false
-    }
+defects! {
+    /// The cursor moves in the transaction after the one that took the entry.
+    cursor_outside_transaction,
+    /// A retry encrypts again although the epoch did not move, under a new append id.
+    retry_re_encrypts,
+    /// A content that was taken before is taken again.
+    dedupe_off,
+    /// What a commit was to carry out is forgotten when another one comes first.
+    lost_race_forgotten,
+    /// Welcomes go out together with the commit, whether or not the server takes it.
+    welcome_before_acknowledgement,
+    /// A newcomer is told to read from one entry too late.
+    welcome_at_wrong_place,
+    /// A member with ill will: commits that nobody can process.
+    garbage_commits,
+    /// A member with ill will: commits with other keys for the next epoch than they lead to.
+    wrong_next_keys,
 }
 
 /// Everything but the database. What of it mirrors the database is dropped when a transaction fails.
@@ -255,6 +235,13 @@ impl Engine {
              SELECT conversation, content, sent_ms FROM outbox WHERE message = ?",
             [message],
         )?;
+        let mut statement = self.db.prepare_cached(
+            "SELECT c.channel FROM outbox o JOIN conversations c ON c.id = o.conversation
+             WHERE o.message = ? AND c.channel IS NOT NULL",
+        )?;
+        for channel in statement.query_map([message], |row| row.get(0))? {
+            self.heart.stirred.insert(ChannelId(channel?));
+        }
         Ok(())
     }
 

@@ -422,6 +422,15 @@ impl Calm {
         }
     }
 
+    /// The server forgets what has expired.
+    pub fn sweep(&mut self) {
+        for _ in 0..4 {
+            let outputs =
+                self.server.handle(core::Now { unix_ms: self.now_ms.unsigned_abs() }, vec![ServerInput::Tick]);
+            self.deliver(outputs);
+        }
+    }
+
     /// Runs until nothing moves.
     pub fn settle(&mut self) {
         let mut quiet = 0;

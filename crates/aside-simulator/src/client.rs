@@ -2,7 +2,7 @@
 
 use crate::link::Wire;
 use aside_engine::heal::HealPace;
-use aside_engine::input::{Answer, Command, Input, Link, Now, Output};
+use aside_engine::input::{Answer, Change, Command, Input, Link, Now, Output};
 use aside_engine::recovery::BackupPace;
 use aside_engine::{Defects, Engine, Options};
 use rand_chacha::ChaCha8Rng;
@@ -29,6 +29,10 @@ pub(crate) struct Client {
     pub wires: BTreeMap<Link, Wire>,
     /// How often its engine gave an error; one that is not a person's is a defect by itself.
     pub engine_errors: Vec<String>,
+    /// What a person was told of since this was last emptied.
+    pub changed: Vec<Change>,
+    /// When the engine wants to be woken.
+    pub wake_at: Option<i64>,
 }
 
 impl Client {
@@ -58,6 +62,8 @@ impl Client {
             options,
             wires: BTreeMap::new(),
             engine_errors: Vec::new(),
+            changed: Vec::new(),
+            wake_at: None,
         };
         client.start()?;
         Ok(client)
@@ -79,6 +85,7 @@ impl Client {
     pub fn start(&mut self) -> Result<(), String> {
         if let Some(connection) = self.at_rest.take() {
             self.engine = Some(Engine::open(connection, self.options).map_err(|error| error.to_string())?);
+            self.wake_at = Some(i64::MIN);
         }
         Ok(())
     }
@@ -95,6 +102,7 @@ impl Client {
 
     /// The process ends: memory and connections are gone, the database stays. Returns the wires that broke.
     pub fn crash(&mut self) -> Vec<Wire> {
+        self.wake_at = None;
         self.at_rest = self.engine.take().map(Engine::into_connection).or(self.at_rest.take());
         std::mem::take(&mut self.wires).into_values().collect()
     }
@@ -104,6 +112,9 @@ impl Client {
         let Some(engine) = &mut self.engine else { return Vec::new() };
         if crash == Crash::Before {
             return self.crash();
+        }
+        if matches!(input, Input::Tick) {
+            self.wake_at = None;
         }
         match engine.handle(now, &mut self.randomness, input) {
             Ok(outputs) => self.carry_out(outputs, crash),
@@ -156,7 +167,11 @@ impl Client {
                     }
                 }
                 Output::Close { link, .. } => broken.extend(self.wires.remove(&link)),
-                Output::WantedChanged | Output::Changed(_) | Output::WakeAt { .. } => {}
+                Output::Changed(change) => self.changed.push(change),
+                Output::WakeAt { unix_ms } => {
+                    self.wake_at = Some(self.wake_at.map_or(unix_ms, |at| at.min(unix_ms)));
+                }
+                Output::WantedChanged => {}
             }
         }
         if matches!(crash, Crash::AfterOutputs(_)) {

@@ -63,6 +63,10 @@ pub(crate) fn draw_channel_tokens(
     state: &mut LinkState,
 ) -> Result<(), EngineError> {
     let stock: u32 = context.db.query_row("SELECT COUNT(*) FROM channel_tokens", [], |row| row.get(0))?;
+    if stock < CHANNEL_TOKENS_MIN && state.draws_from_ms > context.now.unix_ms {
+        context.wake_at(state.draws_from_ms);
+        return Ok(());
+    }
     if stock < CHANNEL_TOKENS_MIN && !state.waits_for(|flight| *flight == Flight::DrawChannelTokens) {
         let request = Request::DrawChannelTokens { count: CHANNEL_TOKENS_DRAWN };
         state.ask_account(context, link, request, Flight::DrawChannelTokens);

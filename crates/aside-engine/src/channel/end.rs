@@ -6,6 +6,7 @@ use crate::Heart;
 use crate::context::Context;
 use crate::conversation::{self, State};
 use crate::error::EngineError;
+use crate::heal;
 use crate::timeline;
 use aside_mls::GroupId;
 use aside_protocol::address::AccountAddress;
@@ -35,6 +36,7 @@ pub(crate) fn removed(
     channel: &Channel,
     by: &AccountAddress,
 ) -> Result<(), EngineError> {
+    heal::given_up(context, channel)?;
     let words = match heart.identity.as_ref().is_some_and(|identity| identity.address == *by) {
         true => "Another of your devices took this one out of the conversation".to_owned(),
         false => format!("{} removed you from the group", by.name),

@@ -17,7 +17,7 @@ use crate::timeline;
 use aside_protocol::channel::{EntryHeader, Position, Purpose};
 use aside_protocol::frame::anonymous::{NewEntry, Request};
 use aside_protocol::id::{AppendId, ChainHead, ChannelId};
-use aside_protocol::limit::{APPEND_ENTRIES_MAX, MESSAGE_DAYS_DEFAULT};
+use aside_protocol::limit::{APPEND_ENTRIES_MAX, MESSAGE_DAYS_DEFAULT, MESSAGE_DAYS_MAX};
 use rusqlite::{OptionalExtension, params};
 
 /// Bytes of bodies in one append request.
@@ -146,6 +146,26 @@ pub(crate) fn epoch_ended(context: &Context<'_>, channel: ChannelId) -> Result<(
     Ok(())
 }
 
+/// The server does not take these with the time that they were to be kept for: it keeps messages for a shorter time, or
+/// they waited for so long on their way that they have expired. Such are encrypted again, for the usual time. `false`:
+/// there is no such reason.
+pub(crate) fn expires_anew(context: &Context<'_>, ids: &[AppendId]) -> Result<bool, EngineError> {
+    let today = context.now.day();
+    let usual = today.saturating_add(MESSAGE_DAYS_DEFAULT);
+    let mut any = false;
+    for id in ids {
+        any |= context
+            .db
+            .prepare_cached(
+                "UPDATE outbox SET channel = NULL, epoch = NULL, append_id = NULL, ciphertext = NULL, expires_day = IIF(expires_day > ?2, ?2, NULL)
+                 WHERE append_id = ?1 AND (expires_day > ?2 OR expires_day <= ?3)",
+            )?
+            .execute(params![id.0, usual, today])?
+            > 0;
+    }
+    Ok(any)
+}
+
 /// The server will not take these, whatever is done: they are shown as failed and make way for the rest.
 pub(crate) fn failed(context: &mut Context<'_>, ids: &[AppendId], why: &str) -> Result<(), EngineError> {
     for id in ids {
@@ -215,8 +235,13 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Chann
 /// Encrypts queued rows for the current epoch, in their order, as far as one request goes.
 fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
     let Some(conversation) = conversation::find(context.db, &channel.conversation)? else { return Ok(()) };
-    let is_open = matches!(conversation.state, conversation::State::Active | conversation::State::Leaving);
-    if conversation.channel != Some(channel.id) || !is_open || commit::is_wanted(context, channel)? {
+    // Whoever is leaving makes no commits any more, and must not wait for one.
+    let waits = match conversation.state {
+        conversation::State::Active => commit::is_wanted(context, channel)?,
+        conversation::State::Leaving => false,
+        _ => true,
+    };
+    if conversation.channel != Some(channel.id) || waits {
         return Ok(());
     }
     // What is queued waits until the person has looked at whose keys changed.
@@ -224,7 +249,8 @@ fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channe
         return Ok(());
     }
     let mut statement = context.db.prepare_cached(
-        "SELECT place, content, sent_ms, ciphertext IS NOT NULL, channel IS NOT NULL AND channel <> ?2 FROM outbox
+        "SELECT place, content, sent_ms, ciphertext IS NOT NULL,
+         channel IS NOT NULL AND channel <> ?2, ciphertext IS NULL AND expires_day IS NOT NULL FROM outbox
          WHERE conversation = ?1 AND acked_seq IS NULL ORDER BY place LIMIT ?3",
     )?;
     let rows = statement
@@ -235,12 +261,13 @@ fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channe
                 row.get::<_, i64>(2)?,
                 row.get::<_, bool>(3)?,
                 row.get::<_, bool>(4)?,
+                row.get::<_, bool>(5)?,
             ))
         })?
         .collect::<Result<Vec<_>, _>>()?;
     drop(statement);
     // What is on its way through another channel of this conversation goes first.
-    if rows.is_empty() || rows.iter().any(|(.., is_elsewhere)| *is_elsewhere) {
+    if rows.is_empty() || rows.iter().any(|(.., is_elsewhere, _)| *is_elsewhere) {
         return Ok(());
     }
     let Some(identity) = &heart.identity else { return Ok(()) };
@@ -250,14 +277,17 @@ fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channe
         heart.groups.insert(channel.id, group);
         return Ok(());
     }
-    let expires_day = context.now.day().saturating_add(MESSAGE_DAYS_DEFAULT);
-    for (place, content, sent_ms, is_encrypted, _) in rows {
+    // That somebody left is of use for as long as an admin may be away.
+    let is_leaving = conversation.state == conversation::State::Leaving;
+    for (place, content, sent_ms, is_encrypted, _, is_shortened) in rows {
         if is_encrypted {
             continue;
         }
         let plaintext = Wrapper { cited: channel.position, sent_at_unix_ms: sent_ms, content }.seal();
         let ciphertext = group.encrypt(&heart.mls.on(context.db), &signer, &plaintext)?;
         let append_id: [u8; 16] = context.random();
+        let days = if is_leaving && !is_shortened { MESSAGE_DAYS_MAX } else { MESSAGE_DAYS_DEFAULT };
+        let expires_day = context.now.day().saturating_add(days);
         context
             .db
             .prepare_cached(

@@ -135,6 +135,13 @@ pub(crate) fn leavers(context: &Context<'_>, id: ConversationId) -> Result<Vec<A
     rows.map(|row| row?.parse().map_err(|_| EngineError::Damaged { what: "member's address" })).collect()
 }
 
+/// This person is in a group again that they were out of: who was leaving it or being added then is of no meaning.
+pub(crate) fn forget_standings(context: &Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    let sql = "DELETE FROM members WHERE conversation = ? AND standing <> 0";
+    context.db.prepare_cached(sql)?.execute(params![id])?;
+    Ok(())
+}
+
 /// Shows a group as it is: members with their devices, title and picture. Whoever is being added stays so until they are
 /// members; whoever is leaving, until they are none.
 pub(crate) fn show_group(

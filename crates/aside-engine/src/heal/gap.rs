@@ -123,17 +123,17 @@ pub(super) fn of_channel(db: &Connection, id: &ChannelId) -> Result<Vec<Gap>, En
     Ok(statement.query_map(params![id.0], gap)?.collect::<Result<_, _>>()?)
 }
 
-/// Those about which something is due, and when the next one is.
-pub(super) fn due(context: &Context<'_>) -> Result<(Vec<Gap>, Option<i64>), EngineError> {
-    let now = context.now.unix_ms;
+/// Those about which something is due.
+pub(super) fn due(context: &Context<'_>) -> Result<Vec<Gap>, EngineError> {
     let mut statement =
         context.db.prepare_cached(&format!("SELECT {COLUMNS} FROM gaps WHERE next_ms <= ? ORDER BY id LIMIT 64"))?;
-    let rows = statement.query_map(params![now], gap)?.collect::<Result<_, _>>()?;
-    let next = context
-        .db
-        .prepare_cached("SELECT MIN(next_ms) FROM gaps WHERE next_ms > ?")?
-        .query_row(params![now], |row| row.get(0))?;
-    Ok((rows, next))
+    Ok(statement.query_map(params![context.now.unix_ms], gap)?.collect::<Result<_, _>>()?)
+}
+
+/// When something is due next.
+pub(super) fn next_due(context: &Context<'_>) -> Result<Option<i64>, EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT MIN(next_ms) FROM gaps WHERE next_ms > ?")?;
+    Ok(statement.query_row(params![context.now.unix_ms], |row| row.get(0))?)
 }
 
 /// It was asked for; it is looked at again then, or not any more.

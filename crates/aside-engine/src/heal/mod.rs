@@ -27,6 +27,7 @@ pub use count::HealCounts;
 pub use evidence::{Evidence, SeenPosition};
 pub(crate) use fault::{Fault, Fork, ForkSign};
 pub use notice::Healing;
+pub(crate) use recover::given_up;
 pub(crate) use request::{first_wait, stop};
 
 use crate::Heart;

@@ -31,7 +31,7 @@ const WAIT_MS_MAX: i64 = 86_400_000;
 
 /// Looks at the gaps that are due. Returns when the next one is.
 pub(super) fn due(heart: &mut Heart, context: &mut Context<'_>) -> Result<Option<i64>, EngineError> {
-    let (gaps, next) = gap::due(context)?;
+    let gaps = gap::due(context)?;
     let mut of_channel: BTreeMap<ChannelId, Vec<Gap>> = BTreeMap::new();
     for gap in gaps {
         of_channel.entry(gap.channel).or_default().push(gap);
@@ -51,7 +51,18 @@ pub(super) fn due(heart: &mut Heart, context: &mut Context<'_>) -> Result<Option
             false => look(heart, context, &row, gaps)?,
         }
     }
-    Ok(next)
+    // Looking at a gap puts it off.
+    gap::next_due(context)
+}
+
+/// This device is out of the channel: nobody gives it back anything any more, and what it lacks is said to be gone.
+pub(crate) fn given_up(context: &mut Context<'_>, row: &Channel) -> Result<(), EngineError> {
+    let mut gaps = gap::of_channel(context.db, &row.id)?;
+    gaps.retain(|gap| gap.line.is_none());
+    match gaps.is_empty() {
+        true => Ok(()),
+        false => line::write(context, row, &gaps),
+    }
 }
 
 /// What is to be done about a gap.

@@ -26,6 +26,8 @@ pub(super) fn into_known(
     row: &Channel,
 ) -> Result<(), EngineError> {
     match rejoin::expects(context, row, &sender.address, (letter.epoch, letter.anchor))? {
+        // Of an epoch to come, and not asked for: somebody took this person out meanwhile, and in again.
+        Expected::No if letter.epoch > row.epoch => keep(context, &row.id, sender, letter),
         Expected::No => Ok(()),
         Expected::Yes => rejoin(heart, context, sender, letter, row),
         Expected::Later => keep(context, &row.id, sender, letter),
@@ -82,6 +84,22 @@ fn take_kept(context: &Context<'_>, id: &ChannelId) -> Result<Option<(MemberCred
         .query_row(params![id.0], |row| row.get(0))
         .optional()?;
     kept.map(|body| stored(&body, "Welcome")).transpose()
+}
+
+/// The log says that this person was removed. `end` forgets the channel with everything of it, and then a Welcome that
+/// came before that was read is followed like any other.
+pub(crate) fn removed(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    id: ChannelId,
+    end: impl FnOnce(&mut Heart, &mut Context<'_>) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let kept = take_kept(context, &id)?;
+    end(heart, context)?;
+    match kept {
+        Some((sender, letter)) => welcome::consider(heart, context, &sender, letter),
+        None => Ok(()),
+    }
 }
 
 /// The log says that this device's leaf was replaced, as it had asked. The Welcome may be here already.

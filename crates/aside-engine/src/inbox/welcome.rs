@@ -195,6 +195,16 @@ pub(crate) fn take(
     if !is_first || !is_of_own_inbox(sender, &letter) || letter.suite != SUITE {
         return Ok(());
     }
+    consider(heart, context, sender, letter)
+}
+
+/// Decides about a Welcome that is new and of its author.
+pub(super) fn consider(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: WelcomeLetter,
+) -> Result<(), EngineError> {
     if let Some(row) = channel::find(context.db, &letter.channel)? {
         return again::into_known(heart, context, sender, &letter, &row);
     }
@@ -443,6 +453,9 @@ pub(super) fn join(
     let members = group.members()?;
     contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
     let leaves = members.len();
+    if conversation::find(context.db, &id)?.is_some_and(|row| row.state.is_out()) {
+        conversation::forget_standings(context, id)?;
+    }
     conversation::show_group(context, id, &members, &group.metadata()?)?;
     let successor_of = letter.predecessor.as_ref().filter(|_| is_known);
     if is_group && successor_of.is_none() && letter.own.is_none() {

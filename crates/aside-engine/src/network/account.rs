@@ -18,6 +18,9 @@ use aside_protocol::inbox::InboxEntry;
 use aside_protocol::refusal::{Refusal, Remedy};
 use rusqlite::params;
 
+/// After a refusal of channel tokens they are asked for again after so long, in milliseconds.
+const DRAW_AGAIN_MS: i64 = 15 * 60_000;
+
 /// Takes one frame. Anything that breaks the protocol closes the connection; nothing of it is believed.
 pub(crate) fn frame(heart: &mut Heart, context: &mut Context<'_>, link: Link, bytes: &[u8]) -> Result<(), EngineError> {
     match FromServer::decode(bytes) {
@@ -162,6 +165,15 @@ fn refused(
                 heart.identity = account::load(context.db)?;
             }
             context.close(link, "the server refused to sign this device in")
+        }
+        // As many as a day allows are drawn. Asking again at once would go in a circle until tomorrow.
+        Flight::DrawChannelTokens => {
+            let again = context.now.unix_ms.saturating_add(DRAW_AGAIN_MS);
+            if let Some(state) = heart.links.get_mut(&link) {
+                state.draws_from_ms = again;
+            }
+            context.wake_at(again);
+            Ok(())
         }
         Flight::Job(id) if refusal.remedy() == Remedy::RetryLater => job::later(context, id).map(|_| ()),
         Flight::Job(id) => {

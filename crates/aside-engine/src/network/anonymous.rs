@@ -21,8 +21,13 @@ use aside_protocol::refusal::{Refusal, Remedy};
 use rusqlite::params;
 
 const OTHER_KIND: &str = "an answer of another kind than was asked for";
-/// How often a token that its server does not know yet is tried again: about two minutes.
-const EARLY_ATTEMPTS_MAX: u32 = 8;
+/// How often a group's link that its server does not know yet is tried again: about two minutes. A person waits before it.
+const EARLY_ASKS_MAX: u32 = 8;
+/// How often a friend's token that its server does not know yet is tried again to fetch their keys, while their server
+/// can be reached: about a day. A person waits for it and is told.
+const EARLY_FETCHES_MAX: u32 = 36;
+/// The same for what is to be put into their inbox: about a fortnight. Nobody would hear of a Welcome that is given up.
+const EARLY_DELIVERIES_MAX: u32 = 336;
 
 /// Takes one frame. Anything that breaks the protocol closes the connection; nothing of it is believed.
 pub(crate) fn frame(heart: &mut Heart, context: &mut Context<'_>, link: Link, bytes: &[u8]) -> Result<(), EngineError> {
@@ -179,6 +184,9 @@ fn refused(
             }
             Remedy::Person | Remedy::Fault => {
                 heart.stirred.insert(channel);
+                if matches!(refusal, Refusal::BadExpiry { .. }) && outbox::expires_anew(context, &ids)? {
+                    return Ok(());
+                }
                 outbox::failed(context, &ids, &refusal.to_string())
             }
         },
@@ -233,19 +241,24 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
     job::done(context, id)
 }
 
-/// A contact's own token can arrive here before it arrives at their server: such a job is put off a few times.
+/// A contact's own token can arrive here before it arrives at their server, above all where that was down or their device
+/// is off: such a job is put off, longer each time.
 fn may_be_early(context: &mut Context<'_>, id: JobId) -> Result<bool, EngineError> {
-    let is_of_friend = match job::find(context, id)? {
+    let attempts_max = match job::find(context, id)? {
         Some(Job::FetchKeyPackages(conversation, member))
             if link::approved(context.db, conversation, &member)?.is_some() =>
         {
-            true
+            Some(EARLY_FETCHES_MAX)
         }
-        Some(Job::AskToJoin(_)) => true,
+        Some(Job::AskToJoin(_)) => Some(EARLY_ASKS_MAX),
         Some(Job::FetchKeyPackages(_, member)) => contact::find(context.db, &member)?
-            .is_some_and(|contact| contact.state == contact::State::Active && contact.introduction.is_none()),
-        Some(Job::Deliver(_) | Job::FetchOwnKeyPackages(_) | Job::FetchForSuccessor(..)) => true,
-        _ => false,
+            .filter(|contact| contact.state == contact::State::Active && contact.introduction.is_none())
+            .map(|_| EARLY_FETCHES_MAX),
+        Some(Job::Deliver(_) | Job::FetchOwnKeyPackages(_) | Job::FetchForSuccessor(..)) => Some(EARLY_DELIVERIES_MAX),
+        _ => None,
     };
-    Ok(is_of_friend && job::later(context, id)? <= EARLY_ATTEMPTS_MAX)
+    match attempts_max {
+        Some(max) => Ok(job::later(context, id)? <= max),
+        None => Ok(false),
+    }
 }

@@ -62,6 +62,8 @@ pub(crate) struct LinkState {
     pub ready: bool,
     pub subscriptions: BTreeMap<ChannelId, Subscription>,
     pub proofs: BTreeSet<(ChannelId, u64, Purpose)>,
+    /// On the account link: no channel tokens are drawn before, because the server has refused more.
+    pub draws_from_ms: i64,
 }
 
 impl LinkState {
@@ -73,6 +75,7 @@ impl LinkState {
             ready: link.kind == ConnectionKind::Anonymous,
             subscriptions: BTreeMap::new(),
             proofs: BTreeSet::new(),
+            draws_from_ms: 0,
         }
     }
 

@@ -4,6 +4,8 @@
 
 mod conversations;
 mod devices;
+#[cfg(feature = "planted-defects")]
+pub mod inspect;
 mod messages;
 
 pub(crate) use conversations::settings;

@@ -19,11 +19,11 @@ use crate::Heart;
 use crate::context::{Context, stored, to_store};
 use crate::conversation;
 use crate::error::EngineError;
-use crate::inbox::welcome::Welcomes;
+use crate::inbox::welcome::{self, Welcomes};
 use crate::network::Flight;
 use crate::timeline;
 use aside_mls::{CommitDraft, Group, MlsError, PendingCommit};
-use aside_protocol::channel::{EntryHeader, EpochKeys, Purpose};
+use aside_protocol::channel::{EntryHeader, EpochKeys, Position, Purpose, body_hash, next_head};
 use aside_protocol::frame::anonymous::{NewEntry, Request};
 use aside_protocol::id::{AppendId, ChannelId};
 use aside_protocol::key::PublicKey;
@@ -171,8 +171,11 @@ fn make(
             Welcomes::cut(epoch, &newcomers, devices)
         })
         .transpose()?;
-    let made = Made { intents: plan.intents.clone(), renews: has_path, welcomes };
     let entry = NewEntry { header, body };
+    if context.defects.welcome_before_acknowledgement() {
+        release_too_early(heart, context, channel, (&entry, &welcomes))?;
+    }
+    let made = Made { intents: plan.intents.clone(), renews: has_path, welcomes };
     context
         .db
         .prepare_cached("INSERT INTO pending_commits (channel, append_id, entry, made) VALUES (?, ?, ?, ?)")?
@@ -188,6 +191,20 @@ fn spoiled(context: &mut Context<'_>, commit: Vec<u8>, next_keys: EpochKeys) -> 
         false => next_keys,
     };
     (commit, next_keys)
+}
+
+/// Nothing that happens, but for a planted defect: Welcomes go out although another commit may come first.
+fn release_too_early(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    channel: &Channel,
+    (entry, welcomes): (&NewEntry, &Option<Welcomes>),
+) -> Result<(), EngineError> {
+    let Some(welcomes) = welcomes else { return Ok(()) };
+    let seq = channel.position.seq.saturating_add(1);
+    let head = next_head(&channel.id, &channel.position.head, seq, &entry.header, &body_hash(&entry.body));
+    let anchored = Channel { epoch: welcomes.epoch, position: Position { seq, head }, ..channel.clone() };
+    welcome::release(heart, context, &anchored, welcomes.clone())
 }
 
 fn pending(context: &Context<'_>, channel: &ChannelId) -> Result<Option<Pending>, EngineError> {

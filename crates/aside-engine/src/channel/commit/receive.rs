@@ -14,7 +14,7 @@ use crate::error::EngineError;
 use crate::group;
 use crate::heal::letter::StuckAt;
 use crate::heal::{self, Fault};
-use crate::inbox::welcome;
+use crate::inbox::{again, welcome};
 use aside_mls::{Group, KeyVerdict, Member, Metadata, MlsError, ProcessError, Processed, SealedError, StagedCommit};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::{Body, Entry, Position};
@@ -50,7 +50,10 @@ pub(crate) fn received(
     };
     match own {
         Some(own) if is_own(&own) => return taken(heart, context, channel, group, own, position),
-        Some(_) => {
+        Some(own) => {
+            if context.defects.lost_race_forgotten() {
+                intent::done(context, &own.made.intents)?;
+            }
             group.clear_pending(&heart.mls.on(context.db))?;
             context
                 .db
@@ -77,7 +80,7 @@ pub(crate) fn received(
         let after = staged.committer_after.clone();
         group.merge_staged(&heart.mls.on(context.db), staged)?;
         device::attend::removed_by(heart, context, after.as_deref())?;
-        end::removed(heart, context, channel, &author)?;
+        again::removed(heart, context, channel.id, |heart, context| end::removed(heart, context, channel, &author))?;
         return Ok(Outcome::Ended);
     }
     let is_visible = !staged.added.is_empty() || !staged.removed.is_empty() || staged.metadata_after.is_some();
@@ -124,6 +127,8 @@ fn taken(
         for slice in &welcomes.slices {
             add_recipient(context, channel.id, &slice.recipient)?;
         }
+        let late = u64::from(context.defects.welcome_at_wrong_place());
+        let position = Position { seq: position.seq.saturating_add(late), ..position };
         let anchored = Channel { epoch: welcomes.epoch, position, ..channel.clone() };
         welcome::release(heart, context, &anchored, welcomes)?;
     }
