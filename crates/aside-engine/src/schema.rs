@@ -233,8 +233,10 @@ CREATE TABLE exports (
 ) STRICT;
 -- Channels for which KeyPackages of this account's own devices are being fetched.
 CREATE TABLE attending (channel BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+-- A device that is being revoked. refused: the home server has another key set, which is on its way to this device.
 CREATE TABLE key_change (
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), device BLOB NOT NULL, keys BLOB NOT NULL
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), device BLOB NOT NULL, keys BLOB NOT NULL,
+    refused INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 -- What was changed here and not told the other devices, or is not in their log yet.
 CREATE TABLE unsynced (

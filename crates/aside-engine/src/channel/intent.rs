@@ -170,6 +170,19 @@ pub(crate) fn due(context: &Context<'_>, channel: &ChannelId) -> Result<Vec<Want
     .collect()
 }
 
+/// Whether a device of this account is to be taken out.
+pub(crate) fn removes_device_of(
+    context: &Context<'_>,
+    channel: &ChannelId,
+    address: &AccountAddress,
+) -> Result<bool, EngineError> {
+    let devices = format!("{address}/");
+    let mut statement = context
+        .db
+        .prepare_cached("SELECT 1 FROM intents WHERE channel = ? AND kind = ? AND substr(subject, 1, ?) = ?")?;
+    Ok(statement.exists(params![channel.0, REMOVE_DEVICE, devices.len(), devices])?)
+}
+
 /// Whether anything is due.
 pub(crate) fn is_any_due(context: &Context<'_>, channel: &ChannelId) -> Result<bool, EngineError> {
     let mut statement = context.db.prepare_cached("SELECT 1 FROM intents WHERE channel = ? AND due_ms <= ?")?;

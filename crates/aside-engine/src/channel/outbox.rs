@@ -2,7 +2,7 @@
 
 use super::receive::Outcome;
 use super::subscribe::{link_to, prove};
-use super::{Channel, commit, end, take_group};
+use super::{Channel, commit, end, intent, take_group};
 use crate::Heart;
 use crate::contact;
 use crate::content::wrapper::{Wrapper, message_id};
@@ -14,6 +14,7 @@ use crate::error::EngineError;
 use crate::heal::{self, Fork, ForkSign};
 use crate::network::Flight;
 use crate::timeline;
+use crate::view::ConversationKind;
 use aside_protocol::channel::{EntryHeader, Position, Purpose};
 use aside_protocol::frame::anonymous::{NewEntry, Request};
 use aside_protocol::id::{AppendId, ChainHead, ChannelId};
@@ -272,13 +273,20 @@ fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channe
     }
     let Some(identity) = &heart.identity else { return Ok(()) };
     let signer = identity.signer.clone();
+    // A device of one's own that was revoked goes first (P-7.10).
+    if device::revoke::is_under_way(context.db)? || intent::removes_device_of(context, &channel.id, &identity.address)?
+    {
+        return Ok(());
+    }
     let Some(mut group) = take_group(heart, context, &channel.id)? else { return Ok(()) };
     if group.has_pending() {
         heart.groups.insert(channel.id, group);
         return Ok(());
     }
-    // That somebody left is of use for as long as an admin may be away.
+    // That somebody left is of use for as long as an admin may be away, and what one's devices tell each other for as long
+    // as one of them may be.
     let is_leaving = conversation.state == conversation::State::Leaving;
+    let is_kept_long = is_leaving || conversation.kind == ConversationKind::Own;
     for (place, content, sent_ms, is_encrypted, _, is_shortened) in rows {
         if is_encrypted {
             continue;
@@ -286,7 +294,7 @@ fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channe
         let plaintext = Wrapper { cited: channel.position, sent_at_unix_ms: sent_ms, content }.seal();
         let ciphertext = group.encrypt(&heart.mls.on(context.db), &signer, &plaintext)?;
         let append_id: [u8; 16] = context.random();
-        let days = if is_leaving && !is_shortened { MESSAGE_DAYS_MAX } else { MESSAGE_DAYS_DEFAULT };
+        let days = if is_kept_long && !is_shortened { MESSAGE_DAYS_MAX } else { MESSAGE_DAYS_DEFAULT };
         let expires_day = context.now.day().saturating_add(days);
         context
             .db

@@ -8,6 +8,7 @@ use crate::content::Content;
 use crate::content::wrapper::{Wrapper, message_id};
 use crate::context::Context;
 use crate::conversation;
+use crate::device;
 use crate::error::EngineError;
 use crate::heal::{self, Fault, Fork, ForkSign};
 use crate::inbox::{again, report};
@@ -121,6 +122,7 @@ fn message(
 ) -> Result<Outcome, EngineError> {
     let Body::Present(body) = &entry.body else {
         heal::gap::open(heart, context, channel, entry.seq, entry.seq)?;
+        device::missed(heart, context, channel)?;
         return Ok(Outcome::Taken);
     };
     let Some(mut group) = take_group(heart, context, &channel.id)? else {

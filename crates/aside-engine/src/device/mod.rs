@@ -19,6 +19,7 @@ use crate::Heart;
 use crate::account::Identity;
 use crate::context::Context;
 use crate::error::{CommandError, EngineError};
+use crate::inbox;
 use crate::inbox::welcome::Recipient;
 use crate::input::{Answer, DeviceCommand};
 use aside_protocol::codec::labelled_hash;
@@ -91,6 +92,26 @@ pub(crate) fn take(
         DeviceLetter::NewKeys(keys) => revoke::take(heart, context, sender, &keys),
         DeviceLetter::AskForAll => bundle::owe_snapshot(context, &sender.certificate.device),
     }
+}
+
+/// Something in the devices' own log had expired before this device could fetch it: the others tell it everything, once
+/// a day at most.
+pub(crate) fn missed(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    channel: &crate::channel::Channel,
+) -> Result<(), EngineError> {
+    let is_own = sync::own_conversation(context.db)?.is_some_and(|own| own.id == channel.conversation);
+    let today = context.now.day();
+    let Some(identity) = heart.identity.as_ref().filter(|_| is_own && heart.asked_for_all_day != today) else {
+        return Ok(());
+    };
+    for device in row::standing(context.db)?.into_iter().filter(|device| device.id != identity.device()) {
+        let to = recipient(identity, &device.record);
+        inbox::send_to_device(heart, context, identity, &to, DeviceLetter::AskForAll)?;
+    }
+    heart.asked_for_all_day = today;
+    Ok(())
 }
 
 /// Gives a device another name, on all devices.

@@ -19,7 +19,7 @@ use aside_protocol::id::{ChannelId, DeviceId};
 use aside_protocol::identity::{DeviceCertificate, DeviceRecord, KeySet, KeySetSigner, MemberCredential, verify_chain};
 use aside_protocol::key::{PublicKey, SigningKey};
 use minicbor::{Decode, Encode};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 /// How the renewals of a device's leaves are spread, in milliseconds.
@@ -57,6 +57,11 @@ fn pending(context: &Context<'_>) -> Result<Option<Pending>, EngineError> {
     row.map(|(device, keys)| Ok(Pending { device: DeviceId(device), keys: stored(&keys, "new keys")? })).transpose()
 }
 
+/// Whether a device is being revoked at this moment. Nothing is said anywhere until it is out.
+pub(crate) fn is_under_way(db: &Connection) -> Result<bool, EngineError> {
+    Ok(db.prepare_cached("SELECT 1 FROM key_change WHERE refused = 0")?.exists([])?)
+}
+
 /// Begins to revoke a device. With the recovery phrase, still on this device or typed, the change is signed by the root
 /// key, which is quiet; without it by the account key before, which is loud.
 pub(crate) fn begin(
@@ -73,7 +78,7 @@ pub(crate) fn begin(
     if !standing.iter().any(|other| other.id == device) {
         return Err(CommandError::UnknownDevice);
     }
-    if pending(context)?.is_some() {
+    if is_under_way(context.db)? {
         return Err(CommandError::RevokingAlready);
     }
     let root = match phrase {
@@ -83,7 +88,7 @@ pub(crate) fn begin(
     let keys = new_keys(context, identity, &standing, (device, root.as_ref()))?;
     context
         .db
-        .prepare_cached("INSERT INTO key_change (only_row, device, keys) VALUES (1, ?, ?)")
+        .prepare_cached("INSERT OR REPLACE INTO key_change (only_row, device, keys) VALUES (1, ?, ?)")
         .and_then(|mut statement| statement.execute(params![device.0, to_store(&keys)]))
         .map_err(EngineError::from)?;
     job::add(context, identity.server, &Job::PutKeySet)?;
@@ -152,6 +157,7 @@ pub(crate) fn put(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), En
         inbox::send_to_device(heart, context, identity, &to, DeviceLetter::NewKeys(Box::new(keys.clone())))?;
     }
     let address = identity.address.clone();
+    // What waited for this goes out behind the removal.
     for channel in channels(context)? {
         intent::want(context, channel, &Intent::RemoveDevice(address.clone(), device))?;
         intent::want(context, channel, &Intent::Renew)?;
@@ -162,6 +168,7 @@ pub(crate) fn put(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), En
 
 /// The home server does not take the key set: another device may have put one first, which is on its way to this one.
 pub(crate) fn not_put(context: &mut Context<'_>) -> Result<(), EngineError> {
+    context.db.execute("UPDATE key_change SET refused = 1", [])?;
     context.changed(Change::Devices);
     Ok(())
 }
