@@ -1,6 +1,7 @@
 //! Losing every device and coming back, with the real programs: by address and words, and by a file and the words.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[allow(dead_code)]
 mod world;
 
 use std::process::Output;

@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::group;
 use crate::heal;
 use crate::input::{Answer, Change, Command, Presence, Verification};
-use crate::recovery::{backup, confirm, parts, restore};
+use crate::recovery;
 use crate::safety::{self, Scanned};
 use crate::settings::Settings;
 use crate::timeline;
@@ -74,20 +74,14 @@ impl Heart {
             Command::RemoveConversation { conversation } => self.remove_conversation(context, conversation),
             Command::SetVerified { conversation, verified } => set_verified(context, conversation, verified),
             Command::ScanSafety { conversation, code } => self.scan_safety(context, conversation, &code),
-            Command::PutSettings(settings) => {
-                self.recovery.is_changed = true;
-                self.put_settings(context, &settings)
-            }
-            Command::BackUp => backup::want(self, context),
-            Command::MakeBackupFile => backup::make_file(self, context),
-            Command::DropBackupFile => {
-                parts::clear(context.db, parts::Slot::ToFile)?;
-                Ok(Answer::Done)
-            }
-            Command::TakeBackupFile { part, bytes } => restore::take_file(self, context, part, &bytes),
-            Command::Restore { phrase, from, lost } => restore::begin(self, context, &phrase, from, lost),
-            Command::ForgetRestore => restore::forget(self, context),
-            Command::ConfirmPhrase { phrase } => confirm::confirm(self, context, &phrase),
+            Command::PutSettings(settings) => self.put_settings(context, &settings),
+            Command::BackUp
+            | Command::MakeBackupFile
+            | Command::DropBackupFile
+            | Command::TakeBackupFile { .. }
+            | Command::Restore { .. }
+            | Command::ForgetRestore
+            | Command::ConfirmPhrase { .. } => recovery::command(self, context, command),
             Command::Device(command) => device::command(self, context, command),
             Command::RotateKeys { conversation } => {
                 let channel = known(context, conversation)?.channel;
@@ -334,6 +328,7 @@ impl Heart {
     }
 
     fn put_settings(&mut self, context: &mut Context<'_>, settings: &Settings) -> Result<Answer, CommandError> {
+        self.recovery.is_changed = true;
         let sql = "INSERT OR REPLACE INTO settings (only_row, body) VALUES (1, ?)";
         context.db.prepare_cached(sql)?.execute(params![to_store(settings)])?;
         context.changed(Change::State);

@@ -1,5 +1,6 @@
 //! Losing every device, and coming back with the words alone: from the server, from a file, and from neither where
 //! somebody lies.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use aside_engine::input::{Answer, Command, ConnectionKind, LostDevices, RestoreFrom, Verification};
 use aside_engine::recovery::{RestoreState, TypedPhrase};

@@ -33,7 +33,7 @@ async fn phrase(global: &Global) -> Result<(), Failure> {
     if global.json {
         return super::json(&raw);
     }
-    let words = raw["words"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let words = raw.get("words").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if !std::io::stdout().is_terminal() {
         let words: Vec<_> = words.iter().filter_map(Value::as_str).collect();
         return Ok(print(&words.join(" "))?);
@@ -71,7 +71,10 @@ pub async fn back_up(global: &Global, file: Option<&Path>) -> Result<(), Failure
         let raw = with_client(global, settling, call).await?;
         return match global.json {
             true => super::json(&raw),
-            false => Ok(print(&format!("backed up: {} bytes", raw["bytes"]))?),
+            false => {
+                let bytes = raw.get("bytes").and_then(Value::as_u64).unwrap_or_default();
+                Ok(print(&format!("backed up: {bytes} bytes"))?)
+            }
         };
     };
     let call = async |session: &Session| -> Result<u64, CallFailure> { Ok(download(session.api(), file).await?) };
@@ -115,8 +118,11 @@ async fn restore(global: &Global, mut body: Value, file: Option<&Path>, lost: Lo
     }
     let is_fresh = !place(global)?.exists();
     let phrase = words()?;
-    body["phrase"] = Value::String(phrase.to_string());
-    body["keep_devices"] = Value::Bool(keeps(lost)?);
+    let keep_devices = keeps(lost)?;
+    if let Some(body) = body.as_object_mut() {
+        body.insert("phrase".to_owned(), Value::String(phrase.to_string()));
+        body.insert("keep_devices".to_owned(), Value::Bool(keep_devices));
+    }
     let settling = Settling { before: Duration::ZERO, after: DELIVER };
     let call = async |session: &Session| -> Result<Raw, CallFailure> {
         if let Some(file) = file {

@@ -10,7 +10,6 @@ use aside_engine::view::{Conversation, GroupInvite as Invite, JoinRequest};
 use aside_protocol::link::{GroupLink, LinkError};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -21,8 +21,10 @@ mod tests;
 pub use fault::BackupFault;
 pub use phrase::{PHRASE_WORDS, PhraseError, TypedPhrase};
 
-use crate::Engine;
-use crate::error::EngineError;
+use crate::context::Context;
+use crate::error::{CommandError, EngineError};
+use crate::input::{Answer, Command};
+use crate::{Engine, Heart};
 use parts::Slot;
 use serde::Serialize;
 
@@ -99,6 +101,23 @@ pub enum RestoreState {
         /// Why, in words.
         words: String,
     },
+}
+
+/// Carries out a command about recovery; others change nothing.
+pub(crate) fn command(heart: &mut Heart, context: &mut Context<'_>, command: Command) -> Result<Answer, CommandError> {
+    match command {
+        Command::BackUp => backup::want(heart, context),
+        Command::MakeBackupFile => backup::make_file(heart, context),
+        Command::DropBackupFile => {
+            parts::clear(context.db, Slot::ToFile)?;
+            Ok(Answer::Done)
+        }
+        Command::TakeBackupFile { part, bytes } => restore::take_file(heart, context, part, &bytes),
+        Command::Restore { phrase, from, lost } => restore::begin(heart, context, &phrase, from, lost),
+        Command::ForgetRestore => restore::forget(heart, context),
+        Command::ConfirmPhrase { phrase } => confirm::confirm(heart, context, &phrase),
+        _ => Ok(Answer::Done),
+    }
 }
 
 impl Engine {

@@ -47,7 +47,7 @@ pub(super) fn settle(heart: &mut Heart, context: &mut Context<'_>) -> Result<(),
             None => conversation::pause(context, id, NOT_BEGUN)?,
         }
     }
-    announce(heart, context)
+    announce(context)
 }
 
 /// The conversations that this person was in, each with its channel.
@@ -58,13 +58,12 @@ fn conversations(context: &Context<'_>) -> Result<Vec<(ConversationId, Option<Ch
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn announce(heart: &Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
+fn announce(context: &mut Context<'_>) -> Result<(), EngineError> {
     let newest: Vec<MessageId> = context
         .db
         .prepare("SELECT id FROM messages ORDER BY sent_ms DESC LIMIT 1")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     newest.into_iter().for_each(|id| context.changed(Change::Message(id)));
-    debug_assert!(heart.identity.is_some(), "the account's row is written first");
     Ok(())
 }

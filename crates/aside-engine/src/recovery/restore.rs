@@ -214,7 +214,7 @@ pub(crate) fn answered(
     match outcome {
         Ok(Next::Ask(request, step)) => {
             heart.recovery.restoring = Some(restoring);
-            ask(heart, context, request, step);
+            ask(heart, context, *request, step);
             Ok(())
         }
         Ok(Next::Finish(made)) => finish(heart, context, restoring, *made),
@@ -271,8 +271,14 @@ fn fail(heart: &mut Heart, context: &mut Context<'_>, fault: &BackupFault) -> Re
 }
 
 enum Next {
-    Ask(Request, Step),
+    Ask(Box<Request>, Step),
     Finish(Box<Made>),
+}
+
+impl Next {
+    fn ask(request: Request, step: Step) -> Self {
+        Self::Ask(Box::new(request), step)
+    }
 }
 
 fn advance(
@@ -288,9 +294,9 @@ fn advance(
                 // Behind what came before the connection broke.
                 let (part, _) = parts::size(context.db, Slot::FromServer)?;
                 let part = if restoring.generations == 0 { 0 } else { part };
-                Ok(Next::Ask(Request::GetBackup { part }, Step::Backup(part)))
+                Ok(Next::ask(Request::GetBackup { part }, Step::Backup(part)))
             }
-            _ => Ok(Next::Ask(Request::GetAccount, Step::Account)),
+            _ => Ok(Next::ask(Request::GetAccount, Step::Account)),
         },
         (Step::Backup(part), frame::Answer::Backup { generation, parts, bytes }) => {
             fetched(context, restoring, (part, generation, parts), &bytes)
@@ -305,13 +311,13 @@ fn advance(
             }
             let (key_set, record) = (made.key_set, made.record);
             match is_put {
-                true => Ok(Next::Ask(Request::AddDevice(record), Step::Device)),
-                false => Ok(Next::Ask(Request::PutKeySet(KeySetChange { key_set, certificates }), Step::KeySet)),
+                true => Ok(Next::ask(Request::AddDevice(record), Step::Device)),
+                false => Ok(Next::ask(Request::PutKeySet(KeySetChange { key_set, certificates }), Step::KeySet)),
             }
         }
         (Step::KeySet, frame::Answer::Done) => {
             let made = load(context.db)?.ok_or(EngineError::Damaged { what: "restore" })?;
-            Ok(Next::Ask(Request::AddDevice(made.record), Step::Device))
+            Ok(Next::ask(Request::AddDevice(made.record), Step::Device))
         }
         (Step::Device, frame::Answer::Done) => {
             let made = load(context.db)?.ok_or(EngineError::Damaged { what: "restore" })?;
@@ -332,7 +338,7 @@ fn fetched(
         return Err(BackupFault::Damaged);
     }
     if part > 0 && restoring.generation != (generation, parts) {
-        return Ok(Next::Ask(Request::GetBackup { part: 0 }, Step::Backup(0)));
+        return Ok(Next::ask(Request::GetBackup { part: 0 }, Step::Backup(0)));
     }
     if part == 0 {
         parts::clear(context.db, Slot::FromServer)?;
@@ -342,7 +348,7 @@ fn fetched(
     parts::put(context.db, Slot::FromServer, part, bytes)?;
     let next = part.saturating_add(1);
     if next < parts {
-        return Ok(Next::Ask(Request::GetBackup { part: next }, Step::Backup(next)));
+        return Ok(Next::ask(Request::GetBackup { part: next }, Step::Backup(next)));
     }
     let header = open(context.db, &restoring.key, Slot::FromServer)?.header;
     if header.root_key != restoring.root.public_key() || header.address != restoring.address {
@@ -357,7 +363,7 @@ fn fetched(
     }
     restoring.pin_is = PinIs::Known;
     restoring.header = Some(header);
-    Ok(Next::Ask(Request::GetAccount, Step::Account))
+    Ok(Next::ask(Request::GetAccount, Step::Account))
 }
 
 fn load(db: &Connection) -> Result<Option<Made>, EngineError> {
