@@ -64,7 +64,10 @@ fn a_linked_profile_talks_as_the_same_person_and_a_revoked_one_hears_nothing_lat
     world.ok("bob", &["send", "alice", "after"]);
     let revoked = devices(&world, "alice");
     assert!(revoked.iter().any(|device| device["name"] == "Laptop" && device["revoked_at"].is_i64()), "{revoked:?}");
-    assert!(world.listen("alice").texts(2).contains(&"after".to_owned()));
+    // Killed between a line and its mark, a listener may hear that line again.
+    let listener = world.listen("alice");
+    while listener.texts(1) != ["after"] {}
+    drop(listener);
     let output = world.aside("laptop", &["send", "bob", "nobody hears this", "--timeout", "5"]);
     assert!(!output.status.success(), "{output:?}");
     let chats = world.ok("laptop", &["chats"]);

@@ -2,7 +2,7 @@
 
 use super::receive::Outcome;
 use super::subscribe::{link_to, prove};
-use super::{Channel, commit, end, intent, take_group};
+use super::{Channel, commit, end, take_group};
 use crate::Heart;
 use crate::contact;
 use crate::content::wrapper::{Wrapper, message_id};
@@ -273,9 +273,7 @@ fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channe
     }
     let Some(identity) = &heart.identity else { return Ok(()) };
     let signer = identity.signer.clone();
-    // A device of one's own that was revoked goes first (P-7.10).
-    if device::revoke::is_under_way(context.db)? || intent::removes_device_of(context, &channel.id, &identity.address)?
-    {
+    if device::revoke::goes_first(context, &channel.id, &identity.address)? {
         return Ok(());
     }
     let Some(mut group) = take_group(heart, context, &channel.id)? else { return Ok(()) };

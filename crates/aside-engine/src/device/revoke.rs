@@ -14,6 +14,7 @@ use crate::job::{self, Job};
 use crate::network::Flight;
 use crate::recovery::phrase::Entropy;
 use crate::recovery::{TypedPhrase, confirm};
+use aside_protocol::address::AccountAddress;
 use aside_protocol::frame::account::{KeySetChange, Request};
 use aside_protocol::id::{ChannelId, DeviceId};
 use aside_protocol::identity::{DeviceCertificate, DeviceRecord, KeySet, KeySetSigner, MemberCredential, verify_chain};
@@ -57,8 +58,17 @@ fn pending(context: &Context<'_>) -> Result<Option<Pending>, EngineError> {
     row.map(|(device, keys)| Ok(Pending { device: DeviceId(device), keys: stored(&keys, "new keys")? })).transpose()
 }
 
-/// Whether a device is being revoked at this moment. Nothing is said anywhere until it is out.
-pub(crate) fn is_under_way(db: &Connection) -> Result<bool, EngineError> {
+/// Whether a device that is being revoked has to be out of a conversation before anything more is said there (P-7.10).
+pub(crate) fn goes_first(
+    context: &Context<'_>,
+    channel: &ChannelId,
+    own: &AccountAddress,
+) -> Result<bool, EngineError> {
+    Ok(is_under_way(context.db)? || intent::removes_device_of(context, channel, own)?)
+}
+
+/// Whether a device is being revoked at this moment.
+fn is_under_way(db: &Connection) -> Result<bool, EngineError> {
     Ok(db.prepare_cached("SELECT 1 FROM key_change WHERE refused = 0")?.exists([])?)
 }
 
