@@ -25,6 +25,9 @@ struct Arguments {
     /// Absences last weeks, and messages expire.
     #[arg(long)]
     weeks: bool,
+    /// Devices lose group state.
+    #[arg(long)]
+    damage: bool,
     /// A fault to plant.
     #[arg(long)]
     defect: Option<Fault>,
@@ -61,11 +64,17 @@ impl From<Fault> for PlantedDefect {
 }
 
 fn main() -> ExitCode {
-    let Arguments { worlds, from, seed, weeks, defect, threads } = Arguments::parse();
+    let Arguments { worlds, from, seed, weeks, damage, defect, threads } = Arguments::parse();
     let defect = defect.map(PlantedDefect::from);
     let live = |seed: u64| {
-        let plan = Plan::of(seed, defect);
-        World::new(seed, &if weeks { plan.with_weeks_away() } else { plan }).run()
+        let mut plan = Plan::of(seed, defect);
+        if weeks {
+            plan = plan.with_weeks_away();
+        }
+        if damage {
+            plan = plan.with_damage();
+        }
+        World::new(seed, &plan).run()
     };
     if let Some(seed) = seed {
         return only(seed, live(seed));

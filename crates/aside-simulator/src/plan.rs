@@ -122,6 +122,14 @@ impl Plan {
         Self { away_days_max: 6 * self.away_days_max, ..self }
     }
 
+    /// The same with devices that lose group state.
+    #[must_use]
+    pub fn with_damage(mut self) -> Self {
+        let left = 1 + self.accounts / 3;
+        self.deeds.push(Allowance { deed: Deed::LoseGroups, weight: 6, left });
+        self
+    }
+
     /// In words, for a report.
     pub fn describe(&self) -> String {
         let deeds: Vec<String> =

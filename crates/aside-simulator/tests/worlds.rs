@@ -5,7 +5,7 @@
 use aside_simulator::{PlantedDefect, run};
 
 /// Seeds that once broke a promise, with the version of the plan under which they did, and what it was.
-const REGRESSIONS: [(u64, u32, &str); 11] = [
+const REGRESSIONS: [(u64, u32, &str); 12] = [
     (3, 1, "both founded at once: order is per log"),
     (155, 1, "a device without KeyPackages yet made the contact fail for good"),
     (1296, 1, "where both founded at once, what an ended epoch gave back waited for a log that nobody woke"),
@@ -16,6 +16,7 @@ const REGRESSIONS: [(u64, u32, &str); 11] = [
     (18, 2, "an admin who was away for a month never heard that somebody had left"),
     (20, 2, "who came back into a group saw others, who had left before, as leaving for ever"),
     (23, 2, "a friend's token that their server did not know yet was given up after two minutes"),
+    (423, 2, "a message that was edited and deleted was shown as edited to some"),
     (147, 2, "where the day's channel tokens were drawn, more were asked for in a tight circle"),
 ];
 

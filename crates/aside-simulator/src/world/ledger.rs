@@ -62,6 +62,8 @@ pub(crate) struct Ledger {
     pub wishes: Vec<Wished>,
     /// Who said that they leave, with the place of the log that they had read up to: they show nothing later.
     pub leaves: Vec<(usize, ChannelSeen)>,
+    /// Devices whose group state was damaged: what they have of a group may not be readable.
+    pub damaged: BTreeSet<usize>,
     /// Texts that were written, for those that come after.
     pub written: Vec<(usize, MessageId)>,
     /// Makes texts and titles differ.
@@ -101,8 +103,13 @@ impl World {
                 continue;
             }
             self.ledger.stood.insert((who, seen.channel), seen.epoch);
-            let Some(group) = engine.group_seen(&seen.channel).map_err(|error| format!("{name}: {error}"))? else {
-                continue;
+            let is_damaged = self.ledger.damaged.contains(&who);
+            let group = match engine.group_seen(&seen.channel) {
+                Ok(Some(group)) if !is_damaged || group.epoch == seen.epoch => group,
+                Ok(None) => continue,
+                Ok(Some(_)) | Err(_) if is_damaged => continue,
+                Ok(Some(group)) => group,
+                Err(error) => return Err(format!("{name}: {error}")),
             };
             if group.epoch != seen.epoch {
                 return Err(format!("{name} reads {:?} in epoch {} with {group:?}", seen.channel, seen.epoch));

@@ -1,6 +1,7 @@
 //! What people do, one file for each kind. A further deed is a variant of [`Deed`], its function here, and its share in
 //! the plan.
 
+mod damage;
 mod groups;
 mod meet;
 mod talk;
@@ -44,6 +45,8 @@ pub enum Deed {
     Promote,
     /// Makes an admin a member like others.
     Demote,
+    /// Loses group state.
+    LoseGroups,
 }
 
 impl World {
@@ -97,6 +100,7 @@ impl World {
             Deed::Leave => self.leave(who),
             Deed::Promote => self.promote(who),
             Deed::Demote => self.demote(who),
+            Deed::LoseGroups => self.lose_groups(who),
         };
         done.is_some()
     }
