@@ -7,6 +7,9 @@ use aside_engine::view::{ConversationState, JoinState};
 
 /// Rounds after which a world that still moves is called broken.
 const ROUNDS_MAX: usize = 6_000;
+/// Connections that a device opens in one round, and frames that it takes: whoever goes in a circle gets to the end.
+const CONNECTIONS_MAX: usize = 6;
+const FRAMES_MAX: usize = 2_000;
 /// Wishes to be woken later than this are not waited for: whatever a day's limit put off comes before.
 const HORIZON_MS: i64 = 26 * 3_600_000;
 
@@ -66,8 +69,8 @@ impl World {
             }
         }
         for who in 0..self.devices.len() {
-            while self.connect_one(who) {
-                moved = true;
+            for _ in 0..CONNECTIONS_MAX {
+                moved |= self.connect_one(who);
             }
             moved |= self.accept_everything(who);
             let now_ms = self.now_ms;
@@ -81,8 +84,9 @@ impl World {
             moved |= self.serve_everything(number);
         }
         for who in 0..self.devices.len() {
-            while self.receive_one(who) {
-                moved = true;
+            let mut left = FRAMES_MAX;
+            while left > 0 && self.receive_one(who) {
+                (left, moved) = (left - 1, true);
             }
         }
         moved
