@@ -1,28 +1,18 @@
 //! One connection: two queues of frames. Order holds within a connection, and nothing else does.
 
-use aside_protocol::frame::RequestId;
 use aside_server::core::ConnectionId;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-/// An open connection between an engine and a server.
+/// An open connection between an engine and the server.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    /// Which server.
-    pub site: usize,
     pub connection: ConnectionId,
     pub to_server: VecDeque<Vec<u8>>,
     pub to_client: VecDeque<Vec<u8>>,
-    /// Commits that the server was asked to take, to count those that lost.
-    pub commits: BTreeSet<RequestId>,
 }
 
 impl Wire {
     pub fn new(connection: ConnectionId) -> Self {
-        Self::at(0, connection)
-    }
-
-    pub fn at(site: usize, connection: ConnectionId) -> Self {
-        let (to_server, to_client) = (VecDeque::new(), VecDeque::new());
-        Self { site, connection, to_server, to_client, commits: BTreeSet::new() }
+        Self { connection, to_server: VecDeque::new(), to_client: VecDeque::new() }
     }
 }

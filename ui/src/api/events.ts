@@ -24,8 +24,6 @@ const EVENT_TYPES: ServerEvent['type'][] = [
   'conversation_removed',
   'message',
   'contact',
-  'device',
-  'device_request',
   'typing',
 ];
 

@@ -236,7 +236,7 @@ impl<S: Store> Core<S> {
     }
 }
 
-pub(super) fn malformed(what: &str) -> Fault {
+fn malformed(what: &str) -> Fault {
     Fault::Refused(Refusal::Malformed { what: what.to_owned() })
 }
 
