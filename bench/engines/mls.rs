@@ -2,33 +2,19 @@
 //! for the disk. The founder adds everybody at once and does all commits, so that the tree stays blank elsewhere: the
 //! dearest case.
 
+use crate::device::{CHANNEL, Device, NOW_UNIX_S, follow};
 use crate::store::{self, Sync};
 use anyhow::{Context, Result, bail};
 use aside_bench::record::Spread;
-use aside_mls::{DeviceSigner, Group, GroupId, KeyPackageKind, KeyVerdict, Metadata, Mls, Processed, Session};
-use aside_protocol::address::AccountAddress;
-use aside_protocol::channel::EpochKeys;
-use aside_protocol::codec::labelled_hash;
-use aside_protocol::id::{ChannelId, DeviceId};
-use aside_protocol::identity::{DeviceCertificate, KeySet, KeySetSigner, MemberCredential};
-use aside_protocol::key::SigningKey;
+use aside_mls::{Group, GroupId, Metadata, Processed};
 use rusqlite::Connection;
 use std::path::Path;
 use std::time::Instant;
 
-const CHANNEL: ChannelId = ChannelId([7; 32]);
-const NOW_UNIX_S: u64 = 1_800_000_000;
 /// A text of 256 bytes with what the client puts around it.
 const PLAINTEXT_BYTES: usize = 400;
 /// A commit at 100 members takes long; fewer of them tell as much.
 const COMMITS_A_REPEAT: usize = 4;
-
-struct Device {
-    connection: Connection,
-    mls: Mls,
-    signer: DeviceSigner,
-    credential: MemberCredential,
-}
 
 /// Measures groups of these sizes and prints a block of lines for each.
 ///
@@ -91,10 +77,10 @@ impl Pair {
         let mut other = Device::new(1, store::create(&folder.join("other.db"))?)?;
         let mut packages = vec![other.key_package()?];
         for number in 2..members {
-            packages.push(Device::new(number, Connection::open_in_memory()?)?.key_package()?);
+            packages.push(Device::new(u16::from(number), Connection::open_in_memory()?)?.key_package()?);
         }
         let admins = [&founder, &other].map(|device| device.credential.address.clone()).into();
-        let metadata = Metadata { title: String::new(), admins };
+        let metadata = Metadata { title: String::new(), admins, picture: None };
         let (signer, credential) = (founder.signer.clone(), founder.credential.clone());
         let group = GroupId([members; 32]);
         let (founders, add) = founder.in_transaction(|session| {
@@ -152,46 +138,5 @@ impl Pair {
             times.add("commit: follow another's", begun);
         }
         Ok(times)
-    }
-}
-
-/// What a member does with another's commit.
-fn follow(group: &mut Group, session: &Session<'_>, body: &[u8], keys: &EpochKeys) -> Result<()> {
-    let opened = group.open_commit(session, &CHANNEL, body, keys)?;
-    let Processed::Commit(staged) = group.process(session, &opened.commit)? else { bail!("not a commit") };
-    if staged.judge_keys(session, &CHANNEL, keys, opened.evidence)? != KeyVerdict::Agreed {
-        bail!("the committer's evidence does not hold");
-    }
-    Ok(group.merge_staged(session, staged)?)
-}
-
-impl Device {
-    fn new(number: u8, mut connection: Connection) -> Result<Self> {
-        aside_mls::migrate(&mut connection)?;
-        connection.set_prepared_statement_cache_capacity(256);
-        let key = |what: &str| SigningKey::from_seed(&labelled_hash("bench", &[what.as_bytes(), &[number]]));
-        let (root, account, device) = (key("root"), key("account"), key("device"));
-        let address: AccountAddress = format!("p{number}@bench.example").parse()?;
-        let root_key = root.public_key();
-        let of = (&address, &root_key);
-        let key_sets = vec![KeySet::sign(of, None, account.public_key(), vec![], (KeySetSigner::Root, &root))];
-        let certificate = DeviceCertificate::issue(of, &account, 0, DeviceId([number; 16]), device.public_key());
-        let signer = DeviceSigner::new(&device);
-        let credential = MemberCredential { address, root_key, key_sets, certificate };
-        Ok(Self { connection, mls: Mls::new()?, signer, credential })
-    }
-
-    fn key_package(&mut self) -> Result<Vec<u8>> {
-        let (signer, credential) = (self.signer.clone(), self.credential.clone());
-        self.in_transaction(|session| {
-            Ok(session.new_key_package(&signer, &credential, KeyPackageKind::Once, NOW_UNIX_S)?)
-        })
-    }
-
-    fn in_transaction<T>(&mut self, step: impl FnOnce(&Session<'_>) -> Result<T>) -> Result<T> {
-        let transaction = self.connection.transaction()?;
-        let value = step(&self.mls.on(&transaction))?;
-        transaction.commit()?;
-        Ok(value)
     }
 }

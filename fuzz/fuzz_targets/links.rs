@@ -1,7 +1,7 @@
 //! Any text as a link: a link or an error in words, and a link prints as what it was read from.
 #![no_main]
 
-use aside_protocol::link::{ContactLink, InviteLink};
+use aside_protocol::link::{ContactLink, DeviceLink, InviteLink};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -9,6 +9,9 @@ fuzz_target!(|text: &str| {
         assert_eq!(link.to_string().parse(), Ok(link));
     }
     if let Ok(link) = text.parse::<ContactLink>() {
+        assert_eq!(link.to_string().parse(), Ok(link));
+    }
+    if let Ok(link) = text.parse::<DeviceLink>() {
         assert_eq!(link.to_string().parse(), Ok(link));
     }
 });

@@ -3,7 +3,7 @@
 //   node dev/fixture-server.mjs            http://127.0.0.1:5174/fixture/busy
 //
 // /fixture/NAME makes a fresh world, remembers it in a cookie and opens the page. Names: busy, empty,
-// first-run, signed-out, failing, offline, huge; /fixture/NAME?at=HASH opens it at a route.
+// unprepared, trouble, crowd, first-run, signed-out, failing, offline, huge; /fixture/NAME?at=HASH opens it at a route.
 // POST /fixture-do/DEED changes the world that the cookie names: see deeds below.
 // FIXTURE_NOW (unix ms) and FIXTURE_PORT fix the time and the port.
 import { randomUUID } from 'node:crypto';
@@ -41,6 +41,10 @@ async function bodyOf(request) {
 }
 
 function sendJson(response, status, body) {
+  if (Buffer.isBuffer(body?.bytes)) {
+    response.writeHead(status, { 'content-type': body.type, 'cache-control': 'no-store' });
+    return response.end(body.bytes);
+  }
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
   response.end(body === undefined ? undefined : JSON.stringify(body));
 }
@@ -66,13 +70,15 @@ function streamEvents(world, request, response) {
   request.on('close', () => world.listeners.delete(listener));
 }
 
+const personOf = ({ address, display_name, is_self }) => ({ address, display_name, is_self });
+
 const deeds = {
-  /** {conversation, text, sender?}: somebody writes. */
-  arrive(world, { conversation: id, text, sender }) {
+  /** {conversation, text, sender?, fields?}: somebody writes. */
+  arrive(world, { conversation: id, text, sender, fields }) {
     const conversation = world.conversations.get(id);
     const from = conversation.members.find((one) => (sender ? one.address === sender : !one.is_self));
-    const { role: _role, ...person } = from;
-    const message = world.put(conversation, person, text, Date.now());
+    const person = personOf(from);
+    const message = world.put(conversation, person, text, Date.now(), fields);
     conversation.unread_count += 1;
     world.emit('message', message);
     world.emit('conversation', conversation);
@@ -80,8 +86,32 @@ const deeds = {
   },
   /** {conversation}: the other side is writing. */
   type(world, { conversation: id }) {
-    const { role: _role, ...person } = world.conversations.get(id).members.find((one) => !one.is_self);
+    const person = personOf(world.conversations.get(id).members.find((one) => !one.is_self));
     world.emit('typing', { conversation_id: id, person, until: Date.now() + 10_000 });
+  },
+  /** {conversation, ...changes}: a conversation is otherwise than it was. */
+  change(world, { conversation: id, ...changes }) {
+    world.emit('conversation', Object.assign(world.conversations.get(id), changes));
+  },
+  /** {name, code}: a new device has used the link. */
+  knock(world, { name, code }) {
+    world.deviceRequests = [...world.deviceRequests, { id: `r${world.nextId++}`, name, code, at: world.now }];
+    world.emit('device_request', {});
+  },
+  /** {linking, joined?}: this new device gets on. */
+  linking(world, { linking, joined }) {
+    world.linking = linking;
+    world.joined ||= joined === true;
+    world.emit('state', world.state());
+  },
+  /** {recovery}: the state of words and backups. */
+  recovery(world, { recovery }) {
+    world.recovery = { ...world.recovery, ...recovery };
+    world.emit('state', world.state());
+  },
+  /** What was told: for tests to look at. */
+  told(world) {
+    return { reports: world.reports, history: world.history, restored: world.restored, links: world.links.length };
   },
   /** {down}: the client stops answering, or answers again. */
   down(world, { down }) {
@@ -110,13 +140,16 @@ async function serveFile(url, response) {
   }
 }
 
+/** The conversations that tests ask for by name. */
+const idsOf = ({ anna, group, huge, request, keys, fork, left, crowd, band }) => ({ anna, group, huge, request, keys, fork, left, crowd, band });
+
 const server = createServer(async (request, response) => {
   const url = new URL(request.url, `http://127.0.0.1:${PORT}`);
   if (url.pathname.startsWith('/fixture/')) return openWorld(url, response);
   const world = worldOf(request);
   if (url.pathname.startsWith('/fixture-do/') && world) {
     const done = deeds[url.pathname.split('/')[2]](world, await bodyOf(request));
-    return sendJson(response, 200, { ...done, anna: world.anna, group: world.group, huge: world.huge });
+    return sendJson(response, 200, { ...done, ...idsOf(world) });
   }
   if (!url.pathname.startsWith('/api/')) return serveFile(url, response);
   if (world?.down) return request.socket.destroy();

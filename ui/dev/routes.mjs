@@ -1,9 +1,11 @@
 // Development only: the loopback API's calls over a World. Each returns [status, body].
+import { missing, problem } from './answers.mjs';
+import { aboutContacts } from './contacts.mjs';
+import { aboutDevices } from './devices.mjs';
+import { aboutGroup, createGroup, joinGroup } from './groups.mjs';
+import { aboutBackups, aboutRecovery } from './recovery.mjs';
 import { qrSvg } from './qr.mjs';
-import { DAY } from './world.mjs';
 
-const problem = (status, code, message) => [status, { error: { code, message } }];
-const missing = problem(404, 'not_found', 'That is not here any more.');
 const SENT_AFTER_MS = 350;
 const DELIVERED_AFTER_MS = 900;
 
@@ -83,7 +85,42 @@ function aboutMessage(world, conversation, message, method, verb, body) {
 
 function safety(world, conversation) {
   const digits = [...Array(12).keys()].map((index) => String((index * 48611 + 10273) % 100_000).padStart(5, '0'));
-  return { digits, qr_svg: qrSvg(digits.join('')), verified: world.verified.has(conversation.peer) };
+  return { digits, qr_svg: qrSvg(`aside-safety:${digits.join('')}`), verified: world.verified.has(conversation.peer) };
+}
+
+function setVerified(world, conversation, verified) {
+  if (verified) world.verified.add(conversation.peer);
+  else world.verified.delete(conversation.peer);
+  const contact = world.contacts.get(conversation.peer);
+  if (contact) world.emit('contact', Object.assign(contact, { verified }));
+}
+
+function aboutSafety(world, conversation, method, scan, body) {
+  if (scan) {
+    const { digits } = safety(world, conversation);
+    const matches = body.code === `aside-safety:${digits.join('')}`;
+    if (matches) setVerified(world, conversation, true);
+    return [200, { ...safety(world, conversation), matches }];
+  }
+  if (method === 'PUT') setVerified(world, conversation, body.verified);
+  return [200, safety(world, conversation)];
+}
+
+function answerNotice(world, conversation, action) {
+  delete conversation.notice;
+  conversation.state = 'active';
+  if (action === 'leave') conversation.left = true;
+  const contact = world.contacts.get(conversation.peer);
+  if (contact) world.emit('contact', Object.assign(contact, { key_changed: false, verified: false }));
+  world.emit('conversation', conversation);
+  return [200, conversation];
+}
+
+function decline(world, id, body) {
+  if (body.report) world.reports.push({ conversation: id, messages: world.messages.get(id).map((one) => one.id), note: '' });
+  world.conversations.delete(id);
+  world.emit('conversation_removed', { id });
+  return [204];
 }
 
 function aboutConversation(world, method, [id, verb, messageId, messageVerb], query, body) {
@@ -118,47 +155,10 @@ function aboutConversation(world, method, [id, verb, messageId, messageVerb], qu
     return renewed();
   }
   if (verb === 'typing') return [204];
-  if (verb === 'safety') {
-    if (method === 'PUT') {
-      if (body.verified) world.verified.add(conversation.peer);
-      else world.verified.delete(conversation.peer);
-      const contact = world.contacts.get(conversation.peer);
-      if (contact) world.emit('contact', Object.assign(contact, { verified: body.verified }));
-    }
-    return [200, safety(world, conversation)];
-  }
-  return missing;
-}
-
-function addContact(world, { link }) {
-  const name = /^aside:\/\/contact\/([a-z]+)/.exec(link)?.[1];
-  if (!name) return problem(400, 'bad_link', 'This is not a contact link. It begins with aside://contact/.');
-  const person = world.person(name);
-  const conversation = world.direct(person, { state: 'pending', updated_at: Date.now() });
-  const contact = Object.assign(world.contacts.get(person.address), { state: 'adding' });
-  world.emit('conversation', conversation);
-  world.emit('contact', contact);
-  return [200, contact];
-}
-
-function createGroup(world, { title, members }) {
-  const conversation = world.conversation({
-    kind: 'group',
-    title,
-    updated_at: Date.now(),
-    members: [
-      { ...world.self, role: 'admin' },
-      ...members.map((address) => ({ address, display_name: world.contacts.get(address).display_name, is_self: false, role: 'member' })),
-    ],
-  });
-  world.put(conversation, world.self, 'You made the group', Date.now(), { kind: 'event', delivery: undefined });
-  world.emit('conversation', conversation);
-  return [200, conversation];
-}
-
-function contactLink(world) {
-  const link = 'aside://contact/mira@home.example.org#Zk3tq8vXn1y5bWm2RdG7hLpS9cJfTa4EoUuKiQwVxYz';
-  return [200, { link, qr_svg: qrSvg(link), expires_at: world.now + 14 * DAY }];
+  if (verb === 'safety') return aboutSafety(world, conversation, method, messageId === 'scan', body);
+  if (verb === 'decline') return decline(world, id, body);
+  if (verb === 'notice') return answerNotice(world, conversation, body.action);
+  return aboutGroup(world, conversation, method, [verb, messageId], body);
 }
 
 function join(world, { name }) {
@@ -171,7 +171,7 @@ function join(world, { name }) {
 
 export function answer(world, method, path, query, body) {
   const [first, ...rest] = path;
-  if (world.failing && (first === 'conversations' || first === 'contacts')) {
+  if (world.failing && ['conversations', 'contacts', 'devices', 'recovery'].includes(first)) {
     return problem(500, 'storage', 'The message store could not be read. Start Aside again.');
   }
   if (first === 'state') return [200, world.state()];
@@ -183,9 +183,15 @@ export function answer(world, method, path, query, body) {
   if (first === 'join') return join(world, body);
   if (first === 'conversations' && rest.length > 0) return aboutConversation(world, method, rest, query, body);
   if (first === 'conversations') return [200, [...world.conversations.values()]];
-  if (first === 'groups') return createGroup(world, body);
-  if (first === 'contacts' && rest[0] === 'link') return contactLink(world);
-  if (first === 'contacts') return method === 'POST' ? addContact(world, body) : [200, [...world.contacts.values()]];
+  if (first === 'groups') return rest[0] === 'join' ? joinGroup(world, body) : createGroup(world, body);
+  if (first === 'contacts') return aboutContacts(world, method, rest, body);
+  if (first === 'devices') return aboutDevices(world, method, rest, body);
+  if (first === 'recovery') return aboutRecovery(world, method, rest, body);
+  if (first === 'backups') return aboutBackups(world, method, rest);
+  if (first === 'reports') {
+    world.reports.push(body);
+    return [204];
+  }
   if (first === 'settings') {
     Object.assign(world.settings, body);
     world.emit('state', world.state());

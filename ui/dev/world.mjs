@@ -22,7 +22,27 @@ export class World {
     this.settings = { theme: 'system', read_receipts: true, typing_indicators: true, notifications: false };
     this.connections = [{ server: HOST, status: 'connected', since: now - 3 * HOUR }];
     this.joined = scenario !== 'first-run';
-    if (scenario === 'busy' || scenario === 'failing' || scenario === 'huge' || scenario === 'offline') fill(this);
+    this.device = { id: 'd1', name: 'Desk computer' };
+    this.devices = [
+      { id: 'd1', name: 'Desk computer', is_this: true, added_at: now - 200 * DAY },
+      { id: 'd2', name: 'Kitchen laptop', is_this: false, added_at: now - 31 * DAY },
+      { id: 'd3', name: 'Old phone with the broken corner', is_this: false, added_at: now - 190 * DAY, revoked_at: now - 12 * DAY },
+    ];
+    this.deviceRequests = [];
+    this.recovery = { confirmed: true, backup: { at: now - 7 * HOUR, ok: true } };
+    this.linking = undefined;
+    this.links = [];
+    this.invites = new Map();
+    this.joinRequests = new Map();
+    this.pictures = new Map();
+    this.reports = [];
+    if (scenario === 'unprepared') {
+      this.recovery = { confirmed: false, backup: { at: null, ok: null } };
+      this.devices = this.devices.slice(0, 1);
+    }
+    if (['busy', 'failing', 'huge', 'offline', 'unprepared', 'trouble', 'crowd'].includes(scenario)) fill(this);
+    if (scenario === 'trouble') troubles(this);
+    if (scenario === 'crowd') crowd(this);
     if (scenario === 'offline') {
       this.connections = [
         { server: HOST, status: 'offline', since: now - 12 * MINUTE, advice: `${HOST} does not answer. Messages wait here and go out by themselves.` },
@@ -42,14 +62,23 @@ export class World {
       connections: this.joined ? this.connections : [],
       settings: this.settings,
       unread_total: [...this.conversations.values()].reduce((sum, one) => sum + one.unread_count, 0),
+      requests_total: [...this.conversations.values()].filter((one) => one.state === 'request').length,
+      ...(this.linking ? { linking: this.linking } : {}),
+      recovery: this.recovery,
+      device: this.device,
+      limits: { group_members: 1000 },
     };
+  }
+
+  member(person, role = 'member', state = 'member') {
+    return { ...person, role, state, verified: this.verified.has(person.address), devices: 1 };
   }
 
   conversation(fields) {
     const conversation = {
       id: `c${this.nextId++}`,
       kind: 'direct',
-      members: [{ ...this.self, role: 'admin' }],
+      members: [this.member(this.self, 'admin')],
       last_message: null,
       updated_at: this.now,
       unread_count: 0,
@@ -66,19 +95,28 @@ export class World {
     const conversation = this.conversation({
       title: person.display_name,
       peer: person.address,
-      members: [{ ...this.self, role: 'admin' }, { ...person, role: 'admin' }],
+      members: [this.member(this.self, 'admin'), this.member(person, 'admin')],
       ...fields,
     });
     if (conversation.state !== 'request') {
-      this.contacts.set(person.address, {
-        address: person.address,
-        display_name: person.display_name,
-        conversation_id: conversation.id,
-        state: 'active',
-        verified: this.verified.has(person.address),
-      });
+      this.contact(person, conversation);
     }
     return conversation;
+  }
+
+  contact(person, conversation, fields = {}) {
+    const contact = {
+      address: person.address,
+      display_name: person.display_name,
+      conversation_id: conversation.id,
+      state: 'active',
+      verified: this.verified.has(person.address),
+      blocked: false,
+      key_changed: false,
+      ...fields,
+    };
+    this.contacts.set(person.address, contact);
+    return contact;
   }
 
   /** Puts a message at the end and renews the conversation's preview. */
@@ -140,6 +178,8 @@ function fill(world) {
   groupTalk(world, anna, tomas, priya, jun);
 
   const request = world.direct(stranger, { state: 'request' });
+  request.unread_count = 1;
+  world.request = request.id;
   world.put(request, stranger, 'Hi Mira, we met at the allotment open day. You wanted the number of the compost people?', now - 47 * MINUTE);
 
   const withTomas = world.direct(tomas, { draft: 'I looked at the boiler again and' });
@@ -176,13 +216,9 @@ function fill(world) {
   world.put(withLong, long, 'A short note from somebody with a very long name and a word thatiswrittenwithoutanyspacesatallsothatithastobreaksomewhereinthemiddleofthebubble.', now - 5 * DAY);
 
   if (world.scenario === 'huge') hugeTalk(world);
-  world.contacts.set(`noor@elsewhere.example.net`, {
-    address: 'noor@elsewhere.example.net',
-    display_name: 'Noor',
-    conversation_id: pending.id,
+  world.contact(world.person('noor@elsewhere.example.net', 'Noor'), pending, {
     state: 'failed',
     failure: 'This link has been used up. Ask Noor for a new one.',
-    verified: false,
   });
   world.contacts.get(lea.address).state = 'adding';
   fillQuiet(world);
@@ -231,15 +267,15 @@ function groupTalk(world, anna, tomas, priya, jun) {
   const group = world.conversation({
     kind: 'group',
     title: 'Allotment garden',
-    members: [
-      { ...self, role: 'admin' },
-      { ...anna, role: 'admin' },
-      { ...tomas, role: 'member' },
-      { ...priya, role: 'member' },
-      { ...jun, role: 'member' },
-    ],
+    members: [world.member(self, 'admin'), world.member(anna, 'admin'), ...[tomas, priya, jun].map((one) => world.member(one))],
+    my_role: 'admin',
+    join_requests: 2,
     unread_count: 5,
   });
+  world.joinRequests.set(group.id, [
+    { address: `vera@${HOST}`, display_name: 'Vera Novák', at: now - 25 * MINUTE },
+    { address: 'ole@elsewhere.example.net', display_name: 'Ole Brandt', at: now - DAY - 2 * HOUR },
+  ]);
   const at = now - DAY - 3 * HOUR;
   world.put(group, self, 'You made the group', at, { kind: 'event', delivery: undefined });
   world.put(group, self, 'You added Anna, Tomás, Priya and Jun', at + 1000, { kind: 'event', delivery: undefined });
@@ -278,4 +314,80 @@ function hugeTalk(world) {
   }
   world.preview(talk);
   world.huge = talk.id;
+}
+
+/** Everything that can go wrong with a conversation, one of each. */
+function troubles(world) {
+  const { now, self } = world;
+  const say = (name, display, fields, text = 'See you on Thursday then') => {
+    const person = world.person(name, display);
+    const talk = world.direct(person, fields);
+    world.put(talk, person, text, now - MINUTE);
+    world.put(talk, self, 'Thursday it is', now - 30_000, { delivery: 'read' });
+    return talk;
+  };
+  world.keys = say('nils', 'Nils Aaberg', {
+    state: 'paused',
+    notice: {
+      kind: 'key_changed',
+      text: 'Nils has a new key. That happens when somebody begins again on a new device without their recovery words. It could also be somebody else who pretends to be Nils. Compare the safety number with Nils before you go on.',
+      actions: ['compare', 'accept_keys'],
+    },
+  }).id;
+  Object.assign(world.contacts.get(`nils@${HOST}`), { key_changed: true });
+  world.healing = say('rosa', 'Rosa Marchetti', {
+    notice: { kind: 'healing', text: 'Something was missing here. Aside is mending this chat; your messages go out as soon as it is done.', actions: [] },
+  }).id;
+  world.blocked = say('spam', 'Lucky Winner', { blocked: true }, 'You have won').id;
+  Object.assign(world.contacts.get(`spam@${HOST}`), { blocked: true });
+  const club = (title, fields) => {
+    const group = world.conversation({
+      kind: 'group',
+      title,
+      my_role: 'member',
+      members: [world.member(self), world.member(world.person('ines', 'Ines'), 'admin'), world.member(world.person('bo', 'Bo'))],
+      ...fields,
+    });
+    world.put(group, world.person('ines', 'Ines'), 'The hall is free from seven.', now - 2 * MINUTE);
+    return group.id;
+  };
+  world.fork = club('Choir', {
+    state: 'paused',
+    notice: {
+      kind: 'fork',
+      text: 'The server has shown different histories of this group to different members. Both are kept. Ask the others what they see before you go on.',
+      actions: ['compare', 'continue', 'leave'],
+    },
+  });
+  world.removed = club('Night shift', { left: true, notice: { kind: 'removed', text: 'Ines removed you from this group. What was written before stays here for you to read.', actions: [] } });
+  world.lost = club('Old club', { state: 'paused', notice: { kind: 'lost', text: 'This group can no longer be opened on this device, and nobody who could add you again has been seen for 30 days. Ask an admin to invite you.', actions: [] } });
+  world.left = club('Book club', { left: true });
+  world.asked = world.conversation({ kind: 'group', title: 'Neighbours', state: 'pending', members: [world.member(self)] }).id;
+}
+
+/** A group of a thousand, and one whose only admin is me, with members on their way in and out. */
+function crowd(world) {
+  const { now, self } = world;
+  const given = ['Ada', 'Björn', 'Chiara', 'Dmitri', 'Esi', 'Farah', 'Goran', 'Hana', 'Ivo', 'Jana'];
+  const families = ['Adler', 'Bakker', 'Costa', 'Dahl', 'Eriksen', 'Fischer', 'Garcia', 'Haddad', 'Ivanov', 'Jensen'];
+  const members = Array.from({ length: 999 }, (_, i) =>
+    world.member(world.person(`m${i}`, `${given[i % 10]} ${families[Math.floor(i / 10) % 10]} ${i}`), i % 97 === 5 ? 'admin' : 'member'),
+  );
+  const festival = world.conversation({ kind: 'group', title: 'Summer festival', my_role: 'admin', members: [world.member(self, 'admin'), ...members] });
+  world.put(festival, members[7], 'Who has the key to the stage?', now - MINUTE);
+  world.crowd = festival.id;
+  const band = world.conversation({
+    kind: 'group',
+    title: 'The band',
+    my_role: 'admin',
+    members: [
+      world.member(self, 'admin'),
+      world.member(world.person('anna', 'Anna Bergström')),
+      world.member(world.person('tomas', 'Tomás Herrera')),
+      world.member(world.person('karl', 'Karl'), 'member', 'adding'),
+      world.member(world.person('freya', 'Freya'), 'member', 'leaving'),
+    ],
+  });
+  world.put(band, world.person('anna', 'Anna Bergström'), 'Rehearsal at eight', now - 2 * MINUTE);
+  world.band = band.id;
 }

@@ -6,6 +6,10 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
+
+/// Bytes of a file that are read at once.
+const UPLOAD_CHUNK_BYTES: usize = 256 * 1024;
 
 /// `Account`.
 #[derive(Debug, Deserialize)]
@@ -19,6 +23,9 @@ pub struct State {
     pub account: Option<Account>,
     pub connections: Vec<ServerConnection>,
     pub unread_total: u32,
+    #[serde(default)]
+    pub healing: Vec<Healing>,
+    pub linking: Option<Linking>,
 }
 
 /// `ServerConnection`.
@@ -29,12 +36,20 @@ pub struct ServerConnection {
     pub advice: Option<String>,
 }
 
-/// `Person`, and `Member` with it.
+/// `Person`.
 #[derive(Debug, Deserialize)]
 pub struct Person {
-    pub address: String,
     pub display_name: String,
     pub is_self: bool,
+}
+
+/// `Member`.
+#[derive(Debug, Deserialize)]
+pub struct Member {
+    pub address: String,
+    pub is_self: bool,
+    pub role: Option<String>,
+    pub state: Option<String>,
 }
 
 /// `MessagePreview`.
@@ -50,27 +65,60 @@ pub struct Conversation {
     pub id: String,
     pub title: String,
     pub peer: Option<String>,
-    pub members: Vec<Person>,
+    pub members: Vec<Member>,
     pub last_message: Option<Preview>,
     pub unread_count: u32,
     pub state: String,
     pub paused_reason: Option<String>,
+    pub notice: Option<Notice>,
+}
+
+/// `Healing`.
+#[derive(Debug, Deserialize)]
+pub struct Healing {
+    pub title: String,
+    pub notice: Notice,
+}
+
+/// `Notice`.
+#[derive(Debug, Deserialize)]
+pub struct Notice {
+    pub text: String,
 }
 
 /// `Contact`.
 #[derive(Debug, Deserialize)]
 pub struct Contact {
     pub address: String,
-    pub conversation_id: String,
+    pub display_name: String,
+    pub conversation_id: Option<String>,
     pub state: String,
     pub failure: Option<String>,
     pub verified: bool,
+    pub blocked: bool,
+    pub key_changed: bool,
+    pub unvouched: Option<String>,
 }
 
 /// `ContactLink`.
 #[derive(Debug, Deserialize)]
 pub struct ContactLink {
+    pub id: String,
     pub link: String,
+    pub expires_at: i64,
+    pub used: u32,
+}
+
+/// `GroupInvite`.
+#[derive(Debug, Deserialize)]
+pub struct GroupInvite {
+    pub link: String,
+}
+
+/// `JoinRequest`.
+#[derive(Debug, Deserialize)]
+pub struct JoinRequest {
+    pub address: String,
 }
 
 /// `SafetyNumber`.
@@ -78,6 +126,38 @@ pub struct ContactLink {
 pub struct SafetyNumber {
     pub digits: Vec<String>,
     pub verified: bool,
+    pub matches: Option<bool>,
+}
+
+/// `Device`.
+#[derive(Debug, Deserialize)]
+pub struct Device {
+    pub id: String,
+    pub name: String,
+    pub is_this: bool,
+    pub revoked_at: Option<i64>,
+}
+
+/// `DeviceLink`.
+#[derive(Debug, Deserialize)]
+pub struct DeviceLink {
+    pub link: String,
+}
+
+/// `DeviceRequest`.
+#[derive(Debug, Deserialize)]
+pub struct DeviceRequest {
+    pub id: String,
+    pub name: String,
+    pub code: String,
+}
+
+/// `linking` of `State`.
+#[derive(Debug, Deserialize)]
+pub struct Linking {
+    pub state: String,
+    pub code: Option<String>,
+    pub words: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -147,6 +227,34 @@ impl Api {
     /// Changes, and reads what came of it.
     pub async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CallFailure> {
         read(self.call(self.request(Method::PUT, path).json(body)).await?).await
+    }
+
+    /// Ends something.
+    pub async fn delete(&self, path: &str) -> Result<(), CallFailure> {
+        self.call(self.request(Method::DELETE, path)).await.map(drop)
+    }
+
+    /// Removes, and reads what came of it.
+    pub async fn remove<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallFailure> {
+        read(self.call(self.request(Method::DELETE, path)).await?).await
+    }
+
+    /// Sends a file as it is, whatever its size.
+    pub async fn upload(&self, path: &str, file: &std::path::Path) -> Result<(), CallFailure> {
+        let file = tokio::fs::File::open(file).await.map_err(Failure::from)?;
+        let chunks = futures_util::stream::try_unfold(file, async |mut file| {
+            let mut chunk = vec![0; UPLOAD_CHUNK_BYTES];
+            let read = file.read(&mut chunk).await?;
+            chunk.truncate(read);
+            Ok::<_, std::io::Error>((read > 0).then_some((chunk, file)))
+        });
+        let body = reqwest::Body::wrap_stream(chunks);
+        self.call(self.request(Method::PUT, path).body(body)).await.map(drop)
+    }
+
+    /// Removes in a certain way, and reads what came of it.
+    pub async fn remove_with<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CallFailure> {
+        read(self.call(self.request(Method::DELETE, path).json(body)).await?).await
     }
 
     /// Does something that has no answer.

@@ -43,6 +43,14 @@ pub enum Failure {
     /// The client ended by a failure of its own.
     #[error("Aside had to stop: {0}")]
     Stopped(String),
+    /// A file that has to be read.
+    #[error("{} cannot be read: {error}", path.display())]
+    Unreadable {
+        /// Which.
+        path: std::path::PathBuf,
+        /// The system's words.
+        error: String,
+    },
     /// Standard input or output.
     #[error("{0}")]
     Terminal(#[from] std::io::Error),
@@ -65,7 +73,7 @@ impl Failure {
             Self::Unlock(_) | Self::Held { .. } => 5,
             Self::Start(StartError::Engine(aside_client::Start::Database(_))) => 5,
             Self::Gone | Self::Strange(_) | Self::Profile(_) | Self::Start(_) => 1,
-            Self::Stopped(_) | Self::Terminal(_) => 1,
+            Self::Stopped(_) | Self::Terminal(_) | Self::Unreadable { .. } => 1,
         }
     }
 }

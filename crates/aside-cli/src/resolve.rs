@@ -12,6 +12,8 @@ pub struct Target {
     pub label: String,
     /// A person.
     pub is_person: bool,
+    /// What this person calls them, where that is another name than the address says.
+    given_name: Option<String>,
     /// With several groups of one title: who is in this one.
     members: Vec<String>,
 }
@@ -22,9 +24,15 @@ pub enum ResolveError {
     /// Nobody.
     #[error("nobody here is called {0:?}: see `aside contacts list` and `aside chats`")]
     Unknown(String),
+    /// Nobody of that name asks.
+    #[error("nobody called {0:?} asks to talk with you: see `aside requests list`")]
+    NobodyAsks(String),
     /// A group, where a person is needed.
     #[error("{0:?} is a group, and here a person is needed")]
     NotAPerson(String),
+    /// A person, where a group is needed.
+    #[error("{0:?} is a person, and here a group is needed")]
+    NotAGroup(String),
     /// Several.
     #[error("{name:?} may be any of these; name one of them in full:\n{}", candidates.join("\n"))]
     Ambiguous {
@@ -35,15 +43,32 @@ pub enum ResolveError {
     },
 }
 
+impl Target {
+    /// Somebody who need not be a contact, as a member of a group.
+    pub fn person(address: &str) -> Self {
+        Self {
+            conversation_id: String::new(),
+            label: address.to_owned(),
+            is_person: true,
+            given_name: None,
+            members: Vec::new(),
+        }
+    }
+}
+
 /// Everybody whom a name can mean.
 pub fn targets(contacts: &[Contact], conversations: &[Conversation]) -> Vec<Target> {
     let mut targets: Vec<Target> = contacts
         .iter()
-        .map(|contact| Target {
-            conversation_id: contact.conversation_id.clone(),
-            label: contact.address.clone(),
-            is_person: true,
-            members: Vec::new(),
+        .filter_map(|contact| {
+            Some(Target {
+                conversation_id: contact.conversation_id.clone()?,
+                label: contact.address.clone(),
+                is_person: true,
+                given_name: (contact.display_name != local_part(&contact.address))
+                    .then(|| contact.display_name.clone()),
+                members: Vec::new(),
+            })
         })
         .collect();
     for conversation in conversations {
@@ -54,6 +79,7 @@ pub fn targets(contacts: &[Contact], conversations: &[Conversation]) -> Vec<Targ
             conversation_id: conversation.id.clone(),
             label: conversation.peer.clone().unwrap_or_else(|| conversation.title.clone()),
             is_person: conversation.peer.is_some(),
+            given_name: None,
             members: conversation.members.iter().map(|member| member.address.clone()).collect(),
         });
     }
@@ -66,16 +92,20 @@ pub fn targets(contacts: &[Contact], conversations: &[Conversation]) -> Vec<Targ
 /// [`ResolveError`].
 pub fn resolve<'a>(name: &str, targets: &'a [Target]) -> Result<&'a Target, ResolveError> {
     let name = name.trim();
+    let is_called = |target: &Target| target.given_name.as_deref().is_some_and(|given| given == name);
     let rules: [&dyn Fn(&Target) -> bool; 5] = [
         &|target| target.conversation_id == name,
         &|target| target.is_person && target.label.eq_ignore_ascii_case(name.trim_end_matches(":443")),
         &|target| target.is_person && without_port(&target.label).eq_ignore_ascii_case(name),
         &|target| match target.is_person {
-            true => local_part(&target.label) == name,
+            true => local_part(&target.label) == name || is_called(target),
             false => target.label == name,
         },
         &|target| match target.is_person {
-            true => local_part(&target.label).eq_ignore_ascii_case(name),
+            true => {
+                let given = target.given_name.as_deref().map(str::to_lowercase);
+                local_part(&target.label).eq_ignore_ascii_case(name) || given == Some(name.to_lowercase())
+            }
             false => target.label.to_lowercase() == name.to_lowercase(),
         },
     ];
@@ -121,10 +151,11 @@ mod tests {
     use super::*;
 
     fn person(id: &str, address: &str) -> Target {
-        Target { conversation_id: id.into(), label: address.into(), is_person: true, members: vec![] }
+        Target { conversation_id: id.into(), label: address.into(), is_person: true, given_name: None, members: vec![] }
     }
     fn group(id: &str, title: &str) -> Target {
-        Target { conversation_id: id.into(), label: title.into(), is_person: false, members: vec!["a@h".into()] }
+        let members = vec!["a@h".into()];
+        Target { conversation_id: id.into(), label: title.into(), is_person: false, given_name: None, members }
     }
     fn all() -> Vec<Target> {
         vec![
@@ -158,6 +189,14 @@ mod tests {
         assert_eq!(id("dan"), Ok("6".into()));
         assert_eq!(id("Friends"), Ok("7".into()));
         assert_eq!(id("friends"), Ok("7".into()));
+    }
+
+    #[test]
+    fn a_name_that_was_given_to_somebody_names_them() {
+        let mut boss = person("11", "eve@one.example");
+        boss.given_name = Some("The Boss".into());
+        assert_eq!(resolve("the boss", &[boss.clone()]).map(|found| &*found.conversation_id), Ok("11"));
+        assert_eq!(resolve("eve", &[boss]).map(|found| &*found.conversation_id), Ok("11"));
     }
 
     #[test]

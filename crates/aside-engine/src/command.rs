@@ -7,43 +7,50 @@ use crate::contact;
 use crate::content::wrapper::message_id;
 use crate::content::{Content, EMOJI_BYTES_MAX, MessageId, TEXT_BYTES_MAX};
 use crate::context::{Context, to_store};
-use crate::conversation::{self, ConversationId, GROUP_OTHERS_MAX, State};
-use crate::error::{CommandError, EngineError};
-use crate::inbox::welcome;
+use crate::conversation::{self, ConversationId, GROUP_MEMBERS_MAX, State};
+use crate::device;
+use crate::error::CommandError;
+use crate::group;
+use crate::heal;
 use crate::input::{Answer, Change, Command, Presence, Verification};
+use crate::recovery;
+use crate::safety::{self, Scanned};
 use crate::settings::Settings;
 use crate::timeline;
-use aside_mls::TITLE_CHARS_MAX;
-use aside_protocol::address::AccountAddress;
+use aside_protocol::address::{AccountAddress, AccountName};
+use aside_protocol::link::InviteLink;
 use rusqlite::{OptionalExtension, params};
 
 impl Heart {
     /// Carries one out.
     pub(crate) fn command(&mut self, context: &mut Context<'_>, command: Command) -> Result<Answer, CommandError> {
         match command {
-            Command::Join { invite, name } => {
-                if let Some(identity) = &self.identity {
-                    // The server may have made the account and its answer be lost: the same join goes on with its keys.
-                    let goes_on = !identity.registered && identity.refusal.is_none();
-                    let is_same = identity.invite == invite.token && identity.pin == invite.server;
-                    return match goes_on && is_same && *identity.name() == name {
-                        true => Ok(Answer::Done),
-                        false => Err(CommandError::AlreadyJoined { address: identity.address.to_string() }),
-                    };
-                }
-                account::create(context, &self.mls.on(context.db), &invite, name)?;
-                self.identity = account::load(context.db)?;
-                context.changed(Change::State);
-                Ok(Answer::Done)
-            }
+            Command::Join { invite, name } => self.join(context, &invite, name),
             Command::ForgetJoin => self.forget_join(context),
-            Command::MakeContactLink => {
-                let (link, expires_day) = contact::link(self, context)?;
-                let expires_unix_ms = i64::from(expires_day).saturating_mul(86_400_000);
-                Ok(Answer::ContactLink { link, expires_unix_ms })
+            Command::MakeContactLink
+            | Command::MakeFreshContactLink
+            | Command::WithdrawContactLink { .. }
+            | Command::AddContact { .. }
+            | Command::AddContactWithOtherKeys { .. }
+            | Command::AddByName { .. }
+            | Command::Report { .. }
+            | Command::ReportAsker { .. }
+            | Command::RenameContact { .. }
+            | Command::SetBlocked { .. }
+            | Command::RemoveContact { .. }
+            | Command::ActOnNotice { .. }
+            | Command::Decline { .. } => {
+                self.recovery.is_changed = true;
+                contact::command::run(self, context, command)
             }
-            Command::AddContact { link } => contact::add(self, context, &link).map(Answer::Conversation),
             Command::CreateGroup { title, members } => self.create_group(context, &title, &members),
+            Command::MakeGroupLink { conversation } => self.make_group_link(context, conversation),
+            Command::WithdrawGroupLink { conversation } => self.withdraw_group_link(context, conversation),
+            Command::JoinByLink { link } => self.join_by_link(context, &link),
+            Command::AnswerJoinRequest { conversation, address, decision } => {
+                self.answer_join_request(context, (conversation, address), decision)
+            }
+            Command::ChangeGroup { conversation, change } => self.change_group(context, conversation, change),
             Command::SendText { conversation, text, reply_to } => {
                 self.send_text(context, conversation, &text, reply_to)
             }
@@ -66,7 +73,16 @@ impl Heart {
             Command::Accept { conversation } => self.accept(context, conversation),
             Command::RemoveConversation { conversation } => self.remove_conversation(context, conversation),
             Command::SetVerified { conversation, verified } => set_verified(context, conversation, verified),
-            Command::PutSettings(settings) => put_settings(context, &settings),
+            Command::ScanSafety { conversation, code } => self.scan_safety(context, conversation, &code),
+            Command::PutSettings(settings) => self.put_settings(context, &settings),
+            Command::BackUp
+            | Command::MakeBackupFile
+            | Command::DropBackupFile
+            | Command::TakeBackupFile { .. }
+            | Command::Restore { .. }
+            | Command::ForgetRestore
+            | Command::ConfirmPhrase { .. } => recovery::command(self, context, command),
+            Command::Device(command) => device::command(self, context, command),
             Command::RotateKeys { conversation } => {
                 let channel = known(context, conversation)?.channel;
                 if let Some(id) = channel {
@@ -75,6 +91,27 @@ impl Heart {
                 Ok(Answer::Done)
             }
         }
+    }
+
+    fn join(
+        &mut self,
+        context: &mut Context<'_>,
+        invite: &InviteLink,
+        name: AccountName,
+    ) -> Result<Answer, CommandError> {
+        if let Some(identity) = &self.identity {
+            // The server may have made the account and its answer be lost: the same join goes on with its keys.
+            let goes_on = !identity.registered && identity.refusal.is_none();
+            let is_same = identity.invite == invite.token && identity.pin == invite.server;
+            return match goes_on && is_same && *identity.name() == name {
+                true => Ok(Answer::Done),
+                false => Err(CommandError::AlreadyJoined { address: identity.address.to_string() }),
+            };
+        }
+        account::create(context, &self.mls.on(context.db), invite, name)?;
+        self.identity = account::load(context.db)?;
+        context.changed(Change::State);
+        Ok(Answer::Done)
     }
 
     fn author(&self) -> Result<AccountAddress, CommandError> {
@@ -99,27 +136,13 @@ impl Heart {
         members: &[AccountAddress],
     ) -> Result<Answer, CommandError> {
         let author = self.author()?;
-        let title = title.trim();
-        if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX {
-            return Err(CommandError::Title { chars_max: TITLE_CHARS_MAX });
-        }
-        let mut others: Vec<_> = members.iter().filter(|member| **member != author).collect();
-        others.sort();
-        others.dedup();
-        if others.is_empty() || others.len() > GROUP_OTHERS_MAX {
-            return Err(CommandError::GroupSize { max: GROUP_OTHERS_MAX });
-        }
-        let mut reachable = Vec::new();
-        for member in others {
-            match contact::find(context.db, member)? {
-                Some(contact::Contact { server: Some(server), state, .. }) if state != contact::State::Stranger => {
-                    reachable.push((member.clone(), server));
-                }
-                _ => return Err(CommandError::UnknownContact { address: member.to_string() }),
-            }
+        let title = group::checked_title(title)?;
+        let others = group::reachable(context, &author, members)?;
+        if others.is_empty() || others.len() >= GROUP_MEMBERS_MAX {
+            return Err(CommandError::GroupSize { max: GROUP_MEMBERS_MAX.saturating_sub(1) });
         }
         let id = ConversationId(context.random());
-        conversation::begin_group(context, id, title, &reachable)?;
+        conversation::begin_group(context, id, &title, &others)?;
         let words = format!("You made the group “{title}”");
         timeline::note(context, id, &author, &words)?;
         Ok(Answer::Conversation(id))
@@ -135,7 +158,7 @@ impl Heart {
         let author = self.author()?;
         let conversation = known(context, id)?;
         check_text(text)?;
-        may_send(&conversation)?;
+        may_send(context, &conversation)?;
         let content = Content::Text { text: text.to_owned(), reply_to };
         let mut message = MessageId([0; 32]);
         outbox::queue(context, id, &content, |bytes| {
@@ -173,7 +196,7 @@ impl Heart {
         let author = self.author()?;
         let (_, conversation) = self.own(context, &message)?;
         check_text(&text)?;
-        may_send(&conversation)?;
+        may_send(context, &conversation)?;
         timeline::edit(context, &author, &message, &text)?;
         outbox::queue(context, conversation.id, &Content::Edit { target: message, text }, |_| None)?;
         self.stir(&conversation);
@@ -201,7 +224,7 @@ impl Heart {
         let author = self.author()?;
         let owned = timeline::find(context.db, &message)?.ok_or(CommandError::UnknownMessage)?;
         let conversation = known(context, owned.conversation)?;
-        may_send(&conversation)?;
+        may_send(context, &conversation)?;
         if emoji.is_empty()
             || emoji.len() > EMOJI_BYTES_MAX
             || emoji.chars().any(|c| c.is_alphanumeric() && c.is_ascii_alphabetic())
@@ -238,7 +261,7 @@ impl Heart {
         if owned.failure.is_none() {
             return Err(CommandError::NotFailed);
         }
-        may_send(&conversation)?;
+        may_send(context, &conversation)?;
         let content = Content::Text { text: owned.text, reply_to: owned.reply_to };
         outbox::queue(context, conversation.id, &content, |_| Some(message))?;
         timeline::requeue(context, conversation.id, message)?;
@@ -250,6 +273,7 @@ impl Heart {
         let conversation = known(context, id)?;
         let tells = crate::view::settings(context.db)?.typing_indicators;
         if let Some(channel) = conversation.channel.filter(|_| tells && conversation.state == State::Active)
+            && contact::why_not_to_send(context.db, &conversation)?.is_none()
             && let Some(row) = channel::find(context.db, &channel)?
         {
             ephemeral::send_typing(self, context, &row)?;
@@ -258,38 +282,57 @@ impl Heart {
     }
 
     fn accept(&mut self, context: &mut Context<'_>, id: ConversationId) -> Result<Answer, CommandError> {
-        let conversation = known(context, id)?;
-        if let Some(kept) = &conversation.request {
-            welcome::accept(self, context, kept)?;
-        }
+        contact::requests::accept(self, context, id)?;
         Ok(Answer::Conversation(id))
     }
 
     fn remove_conversation(&mut self, context: &mut Context<'_>, id: ConversationId) -> Result<Answer, CommandError> {
         let conversation = known(context, id)?;
         context.changed(Change::ConversationRemoved(id));
-        if conversation.channel.is_some() && conversation.state != State::Request {
+        if conversation.channel.is_some() {
             return empty(context, id);
         }
-        let mut statement = context.db.prepare_cached("SELECT id FROM channels WHERE conversation = ?")?;
-        let channels = statement
-            .query_map(params![id], |row| Ok(aside_protocol::id::ChannelId(row.get(0)?)))?
-            .collect::<Result<Vec<_>, _>>()?;
-        for channel in channels {
-            self.groups.remove(&channel);
-            self.mls.on(context.db).delete_group(&aside_mls::GroupId(channel.0))?;
-            for table in ["chain", "epochs", "roster", "pending_commits"] {
-                context.db.execute(&format!("DELETE FROM {table} WHERE channel = ?"), params![channel.0])?;
-            }
-        }
+        channel::forget_all(self, context, id)?;
         context.db.execute(
             "DELETE FROM reactions WHERE message IN (SELECT id FROM messages WHERE conversation = ?)",
             params![id],
         )?;
-        for table in ["channels", "messages", "outbox", "members", "founding", "contacts"] {
+        for table in
+            ["group_links", "join_requests", "joining", "messages", "outbox", "members", "founding", "contacts"]
+        {
             context.db.execute(&format!("DELETE FROM {table} WHERE conversation = ?"), params![id])?;
         }
         context.db.execute("DELETE FROM conversations WHERE id = ?", params![id])?;
+        Ok(Answer::Done)
+    }
+}
+
+impl Heart {
+    fn scan_safety(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ConversationId,
+        code: &str,
+    ) -> Result<Answer, CommandError> {
+        let peer = known(context, id)?.peer.ok_or(CommandError::UnknownConversation)?;
+        let identity = self.identity.as_ref().ok_or(CommandError::NotJoined)?;
+        let root_key = contact::find(context.db, &peer)?.and_then(|contact| contact.root_key);
+        let root_key = root_key.ok_or(CommandError::UnknownConversation)?;
+        let verified = match safety::scan(code, (&identity.address, &identity.root_key), (&peer, &root_key)) {
+            Scanned::Matches => Verification::Verified,
+            Scanned::Differs => Verification::Unverified,
+            Scanned::NoCode => return Err(CommandError::NotASafetyCode),
+        };
+        set_verified(context, id, verified)?;
+        Ok(Answer::Compared(verified))
+    }
+
+    fn put_settings(&mut self, context: &mut Context<'_>, settings: &Settings) -> Result<Answer, CommandError> {
+        self.recovery.is_changed = true;
+        let sql = "INSERT OR REPLACE INTO settings (only_row, body) VALUES (1, ?)";
+        context.db.prepare_cached(sql)?.execute(params![to_store(settings)])?;
+        context.changed(Change::State);
+        contact::by_name::tell(self, context)?;
         Ok(Answer::Done)
     }
 }
@@ -306,11 +349,17 @@ fn check_text(text: &str) -> Result<(), CommandError> {
     }
 }
 
-fn may_send(conversation: &conversation::Conversation) -> Result<(), CommandError> {
+fn may_send(context: &Context<'_>, conversation: &conversation::Conversation) -> Result<(), CommandError> {
     let why = match conversation.state {
-        State::Active | State::Pending => return Ok(()),
+        State::Active | State::Pending | State::Healing => match contact::why_not_to_send(context.db, conversation)? {
+            Some(why) => why,
+            None => return Ok(()),
+        },
         State::Request => "accept the conversation first".to_owned(),
-        State::Paused => conversation.paused.clone().unwrap_or_else(|| "the conversation is paused".to_owned()),
+        State::Left | State::Leaving => "you left the group".to_owned(),
+        State::Removed | State::Paused => {
+            conversation.paused.clone().unwrap_or_else(|| "the conversation is paused".to_owned())
+        }
     };
     Err(CommandError::CannotSend { why })
 }
@@ -321,6 +370,7 @@ fn empty(context: &mut Context<'_>, id: ConversationId) -> Result<Answer, Comman
     let said = "SELECT id FROM messages WHERE conversation = ?";
     context.db.execute(&format!("DELETE FROM reactions WHERE message IN ({said})"), params![id])?;
     context.db.execute("DELETE FROM messages WHERE conversation = ?", params![id])?;
+    heal::content::forget_conversation(context, id)?;
     context.db.execute("UPDATE conversations SET hidden = 1, draft = '' WHERE id = ?", params![id])?;
     Ok(Answer::Done)
 }
@@ -342,15 +392,5 @@ fn set_verified(context: &mut Context<'_>, id: ConversationId, verified: Verific
         .prepare_cached("UPDATE contacts SET verified = ? WHERE address = ?")?
         .execute(params![verified == Verification::Verified, peer.to_string()])?;
     context.changed(Change::Contact(peer));
-    Ok(Answer::Done)
-}
-
-fn put_settings(context: &mut Context<'_>, settings: &Settings) -> Result<Answer, CommandError> {
-    context
-        .db
-        .prepare_cached("INSERT OR REPLACE INTO settings (only_row, body) VALUES (1, ?)")?
-        .execute(params![to_store(settings)])
-        .map_err(EngineError::from)?;
-    context.changed(Change::State);
     Ok(Answer::Done)
 }

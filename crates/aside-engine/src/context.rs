@@ -44,6 +44,14 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether something that a backup holds looks different.
+    pub fn has_changed_what_is_kept(&self) -> bool {
+        self.outputs.iter().any(|output| match output {
+            Output::Changed(change) => !matches!(change, Change::State | Change::Typing { .. }),
+            _ => false,
+        })
+    }
+
     pub fn send(&mut self, link: Link, bytes: Vec<u8>) {
         self.outputs.push(Output::Send { link, bytes });
     }

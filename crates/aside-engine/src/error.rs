@@ -18,10 +18,51 @@ pub enum CommandError {
     #[error("this is your own link: give it to somebody else")]
     OwnLink,
     /// The link's person is known with another root key.
-    #[error("{address} is known with other keys than this link says: ask them, by another way, which link is theirs")]
+    #[error(
+        "this link shows other keys of {address} than those that {voucher}: somebody may be pretending to be them. Ask \
+         them, by another way, whether they made a new account; if so, add the link again with new keys accepted"
+    )]
     OtherKeys {
         /// Who.
         address: String,
+        /// Whence the known ones are.
+        voucher: &'static str,
+    },
+    /// As many links as there can be.
+    #[error("there are {max} links that work already: withdraw one first")]
+    TooManyLinks {
+        /// The limit.
+        max: u32,
+    },
+    /// No such link of one's own.
+    #[error("there is no such link; it was withdrawn or has ended")]
+    UnknownLink,
+    /// Blocking oneself.
+    #[error("nobody can block themselves")]
+    OneselfBlocked,
+    /// What was scanned is something else.
+    #[error("this is not the code beside a safety number: scan the one that they see in their conversation with you")]
+    NotASafetyCode,
+    /// A report is about one person.
+    #[error("a report is about one person: choose messages of theirs")]
+    NobodyReported,
+    /// A report is too large.
+    #[error("the report is too large ({why}): choose fewer messages, or a shorter note")]
+    ReportTooLarge {
+        /// With the limit.
+        why: String,
+    },
+    /// The conversation is no request.
+    #[error("this conversation is no request: leave or remove it instead")]
+    NotARequest,
+    /// The conversation asks for no decision.
+    #[error("there is nothing to decide here")]
+    NothingToAccept,
+    /// A name for a contact is too long.
+    #[error("a name has at most {chars_max} characters")]
+    Name {
+        /// The limit.
+        chars_max: usize,
     },
     /// No such conversation.
     #[error("there is no such conversation")]
@@ -64,6 +105,45 @@ pub enum CommandError {
         /// The limit.
         max: usize,
     },
+    /// A group is needed here.
+    #[error("this is a conversation of two: only groups have a title, a picture and members to change")]
+    NotAGroup,
+    /// The role does not allow it.
+    #[error("only the group's admins can do that: ask one of them")]
+    NotAdmin,
+    /// The group would have no admin.
+    #[error("you are the group's only admin: make another member an admin first")]
+    LastAdmin,
+    /// Too many admins.
+    #[error("a group has at most {max} admins")]
+    TooManyAdmins {
+        /// The limit.
+        max: usize,
+    },
+    /// No such member.
+    #[error("{address} is not a member of this group")]
+    NotAMember {
+        /// Who.
+        address: String,
+    },
+    /// Nobody of this name asks.
+    #[error("{address} does not ask to join, or was answered already")]
+    NoRequest {
+        /// Who.
+        address: String,
+    },
+    /// The picture is too large, or none.
+    #[error("{why}")]
+    Picture {
+        /// In words, with the limit.
+        why: String,
+    },
+    /// The group cannot be changed in its state.
+    #[error("the group cannot be changed: {why}")]
+    CannotChange {
+        /// In words.
+        why: String,
+    },
     /// Somebody else's message.
     #[error("only one's own messages can be changed")]
     NotOwn,
@@ -73,6 +153,42 @@ pub enum CommandError {
     /// The message has not failed.
     #[error("this message has not failed; it is on its way")]
     NotFailed,
+    /// The words were typed back before, and are not on this device any more.
+    #[error("the words were confirmed and erased from this device: only your own paper has them")]
+    PhraseConfirmed,
+    /// A backup cannot be made or restored.
+    #[error(transparent)]
+    Backup(crate::recovery::BackupFault),
+    /// The typed words.
+    #[error(transparent)]
+    Phrase(#[from] crate::recovery::PhraseError),
+    /// The account is full of devices.
+    #[error("an account has at most {max} devices: revoke one first")]
+    TooManyDevices {
+        /// The limit.
+        max: usize,
+    },
+    /// No such device, or no such request.
+    #[error("there is no such device")]
+    UnknownDevice,
+    /// A device's name is empty or too long.
+    #[error("a device's name has 1 to {chars_max} characters")]
+    DeviceName {
+        /// The limit.
+        chars_max: usize,
+    },
+    /// The link's time is over.
+    #[error("this link has ended: show a new one on the other device")]
+    LinkEnded,
+    /// A device does not revoke itself.
+    #[error("this device cannot revoke itself: do it on another one")]
+    ThisDevice,
+    /// One at a time.
+    #[error("a device is being revoked at this moment: try again when that is done")]
+    RevokingAlready,
+    /// The phrase is not this account's.
+    #[error("these are not the 24 words of this account: check them, in their order")]
+    WrongPhrase,
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -101,6 +217,15 @@ pub enum EngineError {
         /// Ours.
         known: i64,
     },
+}
+
+impl From<crate::recovery::BackupFault> for CommandError {
+    fn from(fault: crate::recovery::BackupFault) -> Self {
+        match fault {
+            crate::recovery::BackupFault::Engine(error) => Self::Engine(error),
+            fault => Self::Backup(fault),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for CommandError {

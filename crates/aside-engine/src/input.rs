@@ -1,10 +1,12 @@
 //! What goes into the engine and what comes out: closed enums, so that the shell is one loop.
 
+use crate::contact::{LinkId, OwnLink};
 use crate::content::MessageId;
 use crate::conversation::ConversationId;
+use crate::view::NoticeAction;
 use aside_protocol::address::{AccountAddress, AccountName};
-use aside_protocol::id::Binding;
-use aside_protocol::link::{ContactLink, InviteLink, ServerPin};
+use aside_protocol::id::{Binding, DeviceId};
+use aside_protocol::link::{ContactLink, DeviceLink, GroupLink, InviteLink, ServerPin};
 
 /// Milliseconds since 1970-01-01 UTC, as the shell's clock says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,8 +28,9 @@ impl Now {
 }
 
 /// A server as this profile knows it; the pin is in [`Wanted`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServerId(pub i64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(transparent)]
+pub struct ServerId(#[n(0)] pub i64);
 
 /// The two kinds of connection. They must never share a TLS session, and never name each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,10 +100,60 @@ pub enum Command {
     ForgetJoin,
     /// A link that lets others write to this person: the newest that is unused, or a new one. [`Answer::ContactLink`].
     MakeContactLink,
+    /// Another such link, whatever there is already. [`Answer::ContactLink`].
+    MakeFreshContactLink,
+    /// Ends a link of one's own before its time. [`Answer::Done`].
+    WithdrawContactLink {
+        /// Which.
+        link: LinkId,
+    },
     /// Adds somebody and begins the conversation. [`Answer::Conversation`].
     AddContact {
         /// As it was given.
         link: ContactLink,
+    },
+    /// Likewise, and accepts that the link shows other keys than those they were known by. [`Answer::Conversation`].
+    AddContactWithOtherKeys {
+        /// As it was given.
+        link: ContactLink,
+    },
+    /// Adds somebody on the home server by name. [`Answer::Conversation`].
+    AddByName {
+        /// Their name there.
+        name: AccountName,
+    },
+    /// Shows the home server's administrator what the person chose. [`Answer::Done`].
+    Report {
+        /// Where.
+        conversation: ConversationId,
+        /// Which messages; all of one person, one's own apart.
+        messages: Vec<MessageId>,
+        /// The person's own words.
+        note: String,
+    },
+    /// Tells the home server's administrator of somebody whose request was declined. [`Answer::Done`].
+    ReportAsker {
+        /// Whom.
+        address: AccountAddress,
+    },
+    /// Calls a contact by another name on this device. [`Answer::Done`].
+    RenameContact {
+        /// Whom.
+        address: AccountAddress,
+        /// Empty: as their address says.
+        name: String,
+    },
+    /// Blocks somebody, contact or not, or takes that back. [`Answer::Done`].
+    SetBlocked {
+        /// Whom.
+        address: AccountAddress,
+        /// Whether they shall be blocked.
+        blocked: Presence,
+    },
+    /// Removes a contact and puts the conversation with them away. [`Answer::Done`].
+    RemoveContact {
+        /// Whom.
+        address: AccountAddress,
     },
     /// Founds a group with contacts. [`Answer::Conversation`].
     CreateGroup {
@@ -108,6 +161,38 @@ pub enum Command {
         title: String,
         /// Contacts, without oneself.
         members: Vec<AccountAddress>,
+    },
+    /// Changes a group, or leaves it. [`Answer::Conversation`].
+    ChangeGroup {
+        /// Which.
+        conversation: ConversationId,
+        /// How.
+        change: GroupChange,
+    },
+    /// Makes the link by which people can ask to be added to a group, or keeps the one that there is. For admins.
+    /// [`Answer::Done`]; [`crate::Engine::group_invite`] has it.
+    MakeGroupLink {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Withdraws that link. [`Answer::Done`].
+    WithdrawGroupLink {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Asks to be added to the group of a link. [`Answer::Conversation`], pending until an admin has answered.
+    JoinByLink {
+        /// As it was given.
+        link: GroupLink,
+    },
+    /// Answers somebody who asked. For admins. [`Answer::Conversation`].
+    AnswerJoinRequest {
+        /// Which group.
+        conversation: ConversationId,
+        /// Who asked.
+        address: AccountAddress,
+        /// The answer.
+        decision: Decision,
     },
     /// Writes. [`Answer::Message`].
     SendText {
@@ -175,6 +260,18 @@ pub enum Command {
         /// Which.
         conversation: ConversationId,
     },
+    /// Declines a stranger's conversation; they are not told. [`Answer::Asker`].
+    Decline {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Does what a conversation's notice offers. [`Answer::Conversation`].
+    ActOnNotice {
+        /// Which.
+        conversation: ConversationId,
+        /// One of the notice's actions.
+        action: NoticeAction,
+    },
     /// Removes a conversation from this device. [`Answer::Done`].
     RemoveConversation {
         /// Which.
@@ -187,13 +284,152 @@ pub enum Command {
         /// What the person says.
         verified: Verification,
     },
+    /// Compares what the other person shows to be scanned. [`Answer::Compared`].
+    ScanSafety {
+        /// Which direct conversation.
+        conversation: ConversationId,
+        /// The scanned text.
+        code: String,
+    },
     /// Changes settings. [`Answer::Done`].
     PutSettings(crate::settings::Settings),
+    /// Backs the account up to its server, now. [`Answer::Done`]; [`crate::Engine::recovery_state`] says when it is there.
+    BackUp,
+    /// Makes a backup for a file. [`Answer::Done`]; then [`crate::Engine::backup_file_part`], and `DropBackupFile`.
+    MakeBackupFile,
+    /// The file is written. [`Answer::Done`].
+    DropBackupFile,
+    /// A part of a file that is to be restored, in order. [`Answer::Done`].
+    TakeBackupFile {
+        /// Counts from 0; 0 begins anew.
+        part: u32,
+        /// 1 to [`aside_protocol::limit::BACKUP_PART_BYTES_MAX`].
+        bytes: Vec<u8>,
+    },
+    /// Brings an account back to a profile that has none. [`Answer::Done`]; then [`crate::Engine::restore_state`].
+    Restore {
+        /// As typed.
+        phrase: crate::recovery::TypedPhrase,
+        /// Where the backup is.
+        from: RestoreFrom,
+        /// What becomes of the devices that the account had.
+        lost: LostDevices,
+    },
+    /// Gives a restore up. [`Answer::Done`].
+    ForgetRestore,
+    /// The person has written the recovery phrase down and typed it back: it is erased here. [`Answer::Done`].
+    ConfirmPhrase {
+        /// As typed.
+        phrase: crate::recovery::TypedPhrase,
+    },
+    /// About the devices of this account.
+    Device(DeviceCommand),
     /// Commits fresh key material of this device's leaf. [`Answer::Done`].
     RotateKeys {
         /// Which.
         conversation: ConversationId,
     },
+}
+
+/// What a person changes about a group. All but leaving is for admins.
+#[derive(Debug, Clone)]
+pub enum GroupChange {
+    /// 1 to 128 characters.
+    Title(String),
+    /// At most 16 KiB of JPEG, PNG or WebP; `None` takes the picture away.
+    Picture(Option<Vec<u8>>),
+    /// Contacts to be added. They see what is written from then on.
+    Add(Vec<AccountAddress>),
+    /// A member to be removed, with all devices.
+    Remove(AccountAddress),
+    /// What a member may do.
+    Role(AccountAddress, crate::view::Role),
+    /// This person leaves, with all devices. The last admin appoints another one first.
+    Leave,
+}
+
+/// What somebody who asks is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes.
+    Accept,
+    /// No.
+    Decline,
+}
+
+/// What a person wants of the devices of this account.
+#[derive(Debug, Clone)]
+pub enum DeviceCommand {
+    /// A link by which a further device of this account can be linked, for minutes. [`Answer::DeviceLink`].
+    MakeLink,
+    /// What the person says to a device that asks to be linked, after comparing the codes. [`Answer::Done`].
+    Answer {
+        /// Which.
+        device: DeviceId,
+        /// What it is given of what was said; `None` declines it.
+        given: Option<History>,
+    },
+    /// Makes this profile a further device of an account. [`Answer::Done`]; the same link again goes on.
+    AcceptLink {
+        /// As the other device shows it.
+        link: DeviceLink,
+        /// What this device is called in the list of devices.
+        name: String,
+    },
+    /// Gives up a link that was accepted and did not come through. [`Answer::Done`].
+    ForgetLink,
+    /// Names a device. [`Answer::Done`].
+    Rename {
+        /// Which.
+        device: DeviceId,
+        /// 1 to 64 characters.
+        name: String,
+    },
+    /// Takes another device out of the account and of every conversation. [`Answer::Done`].
+    Revoke {
+        /// Which.
+        device: DeviceId,
+        /// The recovery phrase, where it is not on this device any more: with it, the others see a quiet change.
+        phrase: Option<crate::recovery::TypedPhrase>,
+    },
+}
+
+/// What a device that is linked is given of what was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum History {
+    /// Everything that the linking device holds.
+    All,
+    /// Thirty days.
+    Month,
+    /// Nothing.
+    #[serde(rename = "none")]
+    Nothing,
+}
+
+/// Where the backup of a restore is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestoreFrom {
+    /// On the account's server.
+    Server {
+        /// The account.
+        address: AccountAddress,
+        /// The server.
+        server: ServerPin,
+        /// Whether whoever answered at the address said this, and nobody else: it has to show a backup that says so too.
+        is_claimed: bool,
+    },
+    /// In the file that `TakeBackupFile` brought.
+    File,
+}
+
+/// What becomes of the devices that an account had before it was restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostDevices {
+    /// They are no longer of the account: somebody else may have them.
+    Revoke,
+    /// They stay: one of them may be found again.
+    Keep,
 }
 
 /// Whether something shall stand.
@@ -221,11 +457,21 @@ pub enum Answer {
     Done,
     /// The link. It works once [`crate::Engine::link_is_registered`] says so.
     ContactLink {
+        /// Names it.
+        id: LinkId,
         /// To hand to people.
         link: ContactLink,
         /// When it ends.
         expires_unix_ms: i64,
+        /// How many conversations were begun with it.
+        used: u32,
     },
+    /// What a scan says; it is remembered.
+    Compared(Verification),
+    /// Who had asked to talk.
+    Asker(AccountAddress),
+    /// The link. It works once [`crate::Engine::device_link_is_registered`] says so.
+    DeviceLink(DeviceLink),
     /// The conversation.
     Conversation(ConversationId),
     /// The message.
@@ -273,6 +519,10 @@ pub enum Change {
     Message(MessageId),
     /// A contact.
     Contact(AccountAddress),
+    /// The list of devices.
+    Devices,
+    /// The devices that ask to be linked.
+    DeviceRequests,
     /// Somebody types.
     Typing {
         /// Where.
@@ -282,4 +532,10 @@ pub enum Change {
         /// Until when to show it.
         until_unix_ms: i64,
     },
+}
+
+impl From<OwnLink> for Answer {
+    fn from(OwnLink { id, link, expires_unix_ms, used }: OwnLink) -> Self {
+        Answer::ContactLink { id, link, expires_unix_ms, used }
+    }
 }

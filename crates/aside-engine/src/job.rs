@@ -1,14 +1,19 @@
 //! Jobs: requests that have to be made until they succeed, kept in the database so that a crash forgets none.
 
+use crate::blob::SealedBlob;
 use crate::context::{Context, stored, to_store};
 use crate::conversation::ConversationId;
 use crate::error::EngineError;
+use crate::inbox::tree::Arriving;
+use crate::inbox::welcome::Welcomes;
 use crate::input::{ConnectionKind, Link, ServerId};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::EpochKeys;
 use aside_protocol::frame::anonymous::Delivery;
 use aside_protocol::id::{ChannelId, Hash};
-use minicbor::bytes::ByteVec;
+use aside_protocol::identity::DeviceRecord;
+use aside_protocol::inbox::DeliveryToken;
+use aside_protocol::report::AbuseReport;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
 
@@ -38,6 +43,51 @@ pub(crate) enum Job {
     /// Put an envelope into an inbox.
     #[n(3)]
     Deliver(#[n(0)] Delivery),
+    /// Store blobs; then the letters that name them go out.
+    #[n(4)]
+    PutBlobs(#[n(0)] Vec<SealedBlob>, #[n(1)] Vec<Posted>),
+    /// Fetch the ratchet tree of a group that this device was added to; then it joins.
+    #[n(5)]
+    FetchTree(#[n(0)] Box<Arriving>),
+    /// Let the home server forget a delivery token (by its hash).
+    #[n(6)]
+    RevokeDeliveryToken(#[n(0)] Hash),
+    /// Find the inboxes of the admin who gave a link to a group, and ask there.
+    #[n(7)]
+    AskToJoin(#[n(0)] ConversationId),
+    /// Find somebody on the home server by name, to found this conversation with.
+    #[n(10)]
+    FindByName(#[n(0)] ConversationId, #[n(1)] AccountAddress),
+    /// Let the home server know whether this person can be found.
+    #[n(11)]
+    SetFindable(#[n(0)] Option<DeliveryToken>),
+    /// Look at the directory's view of a contact's account.
+    #[n(12)]
+    FetchAccount(#[n(0)] AccountAddress),
+    /// Tell the home server's administrator.
+    #[n(13)]
+    Report(#[n(0)] AbuseReport),
+    /// Get a member's KeyPackages, to found the conversation anew with.
+    #[n(20)]
+    FetchForSuccessor(#[n(0)] ConversationId, #[n(1)] AccountAddress, #[n(2)] DeliveryToken),
+    /// Let the home server know a further device of this account; the hash names the link that it used.
+    #[n(30)]
+    AddDevice(#[n(0)] DeviceRecord, #[n(1)] Hash),
+    /// Get KeyPackages of this account's own devices, for a channel that lacks some.
+    #[n(31)]
+    FetchOwnKeyPackages(#[n(0)] ChannelId),
+    /// Put the key set that stands in `key_change`.
+    #[n(32)]
+    PutKeySet,
+}
+
+/// A sealed letter, and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Posted {
+    #[n(0)]
+    pub server: ServerId,
+    #[n(1)]
+    pub delivery: Delivery,
 }
 
 /// A channel that is not on its server yet, with everything that its Welcomes need.
@@ -48,34 +98,51 @@ pub(crate) struct NewChannel {
     #[n(1)]
     pub keys: EpochKeys,
     #[n(2)]
-    pub welcome: ByteVec,
-    #[n(3)]
-    pub ratchet_tree: ByteVec,
+    pub welcomes: Welcomes,
 }
 
 impl Job {
     fn kind(&self) -> ConnectionKind {
         match self {
-            Job::PutDeliveryToken(..) => ConnectionKind::Account,
-            Job::FetchKeyPackages(..) | Job::CreateChannel(..) | Job::Deliver(..) => ConnectionKind::Anonymous,
+            Job::PutDeliveryToken(..)
+            | Job::RevokeDeliveryToken(_)
+            | Job::SetFindable(_)
+            | Job::Report(_)
+            | Job::AddDevice(..)
+            | Job::PutKeySet => ConnectionKind::Account,
+            Job::FindByName(..)
+            | Job::FetchAccount(_)
+            | Job::FetchOwnKeyPackages(_)
+            | Job::FetchKeyPackages(..)
+            | Job::CreateChannel(..)
+            | Job::Deliver(..)
+            | Job::FetchForSuccessor(..)
+            | Job::PutBlobs(..)
+            | Job::FetchTree(..)
+            | Job::AskToJoin(_) => ConnectionKind::Anonymous,
         }
     }
 }
 
 /// Writes a job down.
 pub(crate) fn add(context: &mut Context<'_>, server: ServerId, job: &Job) -> Result<(), EngineError> {
+    add_at(context, server, job, context.now.unix_ms)
+}
+
+/// As [`add`], but not before a time.
+pub(crate) fn add_at(context: &mut Context<'_>, server: ServerId, job: &Job, due_ms: i64) -> Result<(), EngineError> {
     let anonymous = job.kind() == ConnectionKind::Anonymous;
     context
         .db
         .prepare_cached("INSERT INTO jobs (server, anonymous, body, due_ms) VALUES (?, ?, ?, ?)")?
-        .execute(params![server.0, anonymous, to_store(job), context.now.unix_ms])?;
+        .execute(params![server.0, anonymous, to_store(job), due_ms])?;
     Ok(())
 }
 
 /// The jobs of a link that are due, oldest first.
 pub(crate) fn due(context: &Context<'_>, link: Link) -> Result<Vec<(JobId, Job)>, EngineError> {
     let mut statement = context.db.prepare_cached(
-        "SELECT id, body FROM jobs WHERE server = ? AND anonymous = ? AND due_ms <= ? ORDER BY id LIMIT 256",
+        "SELECT id, body FROM jobs WHERE server = ? AND anonymous = ? AND due_ms <= ? ORDER BY id LIMIT 64",
     )?;
     let anonymous = link.kind == ConnectionKind::Anonymous;
     let rows = statement.query_map(params![link.server.0, anonymous, context.now.unix_ms], |row| {
@@ -96,6 +163,13 @@ pub(crate) fn find(context: &Context<'_>, id: JobId) -> Result<Option<Job>, Engi
         Some(row) => Ok(Some(stored(&row.get::<_, Vec<u8>>(0)?, "job")?)),
         None => Ok(None),
     }
+}
+
+/// Puts what remains of a job in its place.
+pub(crate) fn replace(context: &Context<'_>, id: JobId, rest: &Job) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached("UPDATE jobs SET body = ?, attempts = 0 WHERE id = ?")?;
+    statement.execute(params![to_store(rest), id.0])?;
+    Ok(())
 }
 
 /// Strikes a job out.

@@ -6,19 +6,24 @@
 //! change together or not at all, and outputs exist only after the commit.
 
 mod account;
+mod blob;
 mod channel;
 mod command;
-mod contact;
+pub mod contact;
 pub mod content;
 mod context;
 pub mod conversation;
+mod device;
 pub mod error;
+mod group;
+pub mod heal;
 mod id;
 mod inbox;
 pub mod input;
 mod job;
 mod network;
 mod pump;
+pub mod recovery;
 mod safety;
 mod schema;
 mod server;
@@ -49,6 +54,10 @@ pub struct Options {
     pub rotate_every_ms: i64,
     /// How long a receipt waits for others to join it, in milliseconds.
     pub receipt_delay_ms: i64,
+    /// How fast things heal.
+    pub heal: heal::HealPace,
+    /// How often the account is backed up to its server; not at all without.
+    pub backups: Option<recovery::BackupPace>,
     /// Faults on purpose.
     pub defects: Defects,
 }
@@ -60,50 +69,54 @@ impl Default for Options {
             rotate_after_join_ms: 60_000,
             rotate_every_ms: 7 * 86_400_000,
             receipt_delay_ms: 400,
+            heal: heal::HealPace::default(),
+            backups: Some(recovery::BackupPace::default()),
             defects: Defects::default(),
         }
     }
 }
 
-/// Faults that the simulator plants to see that it catches them. Without the feature there are none.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Defects {
-    /// The cursor moves in the transaction after the one that took the entry.
-    #[cfg(feature = "planted-defects")]
-    pub cursor_outside_transaction: bool,
-    /// A retry encrypts again although the epoch did not move, under a new append id.
-    #[cfg(feature = "planted-defects")]
-    pub retry_re_encrypts: bool,
-    /// A content that was taken before is taken again.
-    #[cfg(feature = "planted-defects")]
-    pub dedupe_off: bool,
+/// Declares the faults: with the feature a field each, and without it none.
+macro_rules! defects {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Faults that the simulator plants to see that it catches them. Without the feature there are none.
+        #[derive(Debug, Clone, Copy, Default)]
+        pub struct Defects {
+            $($(#[$doc])* #[cfg(feature = "planted-defects")] pub $name: bool,)*
+        }
+
+        impl Defects {
+            $(
+                #[cfg(feature = "planted-defects")]
+                fn $name(self) -> bool {
+                    self.$name
+                }
+                #[cfg(not(feature = "planted-defects"))]
+                const fn $name(self) -> bool {
+                    false
+                }
+            )*
+        }
+    };
 }
 
-impl Defects {
-    #[cfg(feature = "planted-defects")]
-    fn cursor_outside_transaction(self) -> bool {
-        self.cursor_outside_transaction
-    }
-    #[cfg(feature = "planted-defects")]
-    fn retry_re_encrypts(self) -> bool {
-        self.retry_re_encrypts
-    }
-    #[cfg(feature = "planted-defects")]
-    fn dedupe_off(self) -> bool {
-        self.dedupe_off
-    }
-    #[cfg(not(feature = "planted-defects"))]
-    const fn cursor_outside_transaction(self) -> bool {
-        false
-    }
-    #[cfg(not(feature = "planted-defects"))]
-    const fn retry_re_encrypts(self) -> bool {
-        false
-    }
-    #[cfg(not(feature = "planted-defects"))]
-    const fn dedupe_off(self) -> bool {
-        false
-    }
+defects! {
+    /// The cursor moves in the transaction after the one that took the entry.
+    cursor_outside_transaction,
+    /// A retry encrypts again although the epoch did not move, under a new append id.
+    retry_re_encrypts,
+    /// A content that was taken before is taken again.
+    dedupe_off,
+    /// What a commit was to carry out is forgotten when another one comes first.
+    lost_race_forgotten,
+    /// Welcomes go out together with the commit, whether or not the server takes it.
+    welcome_before_acknowledgement,
+    /// A newcomer is told to read from one entry too late.
+    welcome_at_wrong_place,
+    /// A member with ill will: commits that nobody can process.
+    garbage_commits,
+    /// A member with ill will: commits with other keys for the next epoch than they lead to.
+    wrong_next_keys,
 }
 
 /// Everything but the database. What of it mirrors the database is dropped when a transaction fails.
@@ -117,8 +130,15 @@ pub(crate) struct Heart {
     stirred: std::collections::BTreeSet<ChannelId>,
     /// When a receipt that is waiting goes out.
     receipts_due: BTreeMap<ChannelId, i64>,
+    /// When the home server was last asked which devices there are.
+    attended_day: u32,
+    /// When the other devices were last asked for everything.
+    asked_for_all_day: u32,
     /// Only with a planted defect: cursors that are written one transaction too late.
     late_cursors: BTreeMap<ChannelId, (Position, Position)>,
+    recovery: recovery::Memory,
+    /// Whether the groups' rows were looked at since the profile was opened.
+    is_checked: bool,
 }
 
 /// The engine of one profile.
@@ -143,9 +163,16 @@ impl Engine {
             links: BTreeMap::new(),
             stirred: Default::default(),
             receipts_due: BTreeMap::new(),
+            attended_day: 0,
+            asked_for_all_day: 0,
             late_cursors: BTreeMap::new(),
+            // An earlier run may have ended between overwriting a secret and emptying the log of it.
+            recovery: recovery::Memory { erase: true, ..Default::default() },
+            is_checked: false,
         };
-        Ok(Self { db: connection, heart })
+        let mut engine = Self { db: connection, heart };
+        engine.erase()?;
+        Ok(engine)
     }
 
     /// Gives the database back; everything in memory is lost, as in a crash.
@@ -179,12 +206,14 @@ impl Engine {
         randomness: &mut dyn CryptoRng,
         command: Command,
     ) -> Result<(Answer, Vec<Output>), CommandError> {
-        self.in_transaction(now, randomness, |heart, context| {
+        let done = self.in_transaction(now, randomness, |heart, context| {
             heart.command(context, command).map_err(|error| match error {
                 CommandError::Engine(_) => Failed::Lost(error),
                 _ => Failed::Declined(error),
             })
-        })
+        })?;
+        self.erase()?;
+        Ok(done)
     }
 
     /// The connections that shall be open.
@@ -192,6 +221,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub fn wanted(&self) -> Result<Vec<Wanted>, EngineError> {
+        if let Some(restoring) = &self.heart.recovery.restoring {
+            return Ok(restoring.wanted());
+        }
         pump::wanted(&self.db, self.heart.identity.as_ref())
     }
 
@@ -206,6 +238,13 @@ impl Engine {
              SELECT conversation, content, sent_ms FROM outbox WHERE message = ?",
             [message],
         )?;
+        let mut statement = self.db.prepare_cached(
+            "SELECT c.channel FROM outbox o JOIN conversations c ON c.id = o.conversation
+             WHERE o.message = ? AND c.channel IS NOT NULL",
+        )?;
+        for channel in statement.query_map([message], |row| row.get(0))? {
+            self.heart.stirred.insert(ChannelId(channel?));
+        }
         Ok(())
     }
 
@@ -229,6 +268,7 @@ impl Engine {
         result.or_else(|failed| {
             // After a rollback the groups in memory may be ahead of the disk.
             self.heart.groups.clear();
+            self.heart.recovery.rolled_back();
             match failed {
                 Failed::Declined(error) => Err(error),
                 Failed::Lost(error) => {

@@ -2,20 +2,28 @@
 //! learns when to wake the engine again.
 
 use crate::account::{self, Identity};
-use crate::channel::{self, commit, outbox, subscribe};
+use crate::blob::SealedBlob;
+use crate::channel::{self, commit, intent, outbox, subscribe};
 use crate::context::Context;
+use crate::conversation::grow;
 use crate::error::EngineError;
+use crate::group::ask;
+use crate::heal;
+use crate::inbox::envelope;
 use crate::input::{ConnectionKind, Input, Link, Wanted};
 use crate::job::{self, IN_FLIGHT_MAX, Job, JobId};
 use crate::network::{self, Flight, LinkState};
-use crate::{Heart, server, timeline};
+use crate::{Heart, device, recovery, server, timeline};
 use aside_protocol::frame::{account as account_frame, anonymous as anonymous_frame};
 use aside_protocol::inbox::ChannelToken;
 use rusqlite::{Connection, OptionalExtension};
 
 /// The account link to the home server, and an anonymous one to every server that a conversation or a contact is on.
 pub(crate) fn wanted(db: &Connection, identity: Option<&Identity>) -> Result<Vec<Wanted>, EngineError> {
-    let Some(identity) = identity else { return Ok(Vec::new()) };
+    let Some(identity) = identity else {
+        let linking = device::accept::wanted(db)?.into_iter();
+        return Ok(linking.map(|(link, server)| Wanted { link, server }).collect());
+    };
     if identity.refusal.is_some() && !identity.registered {
         return Ok(Vec::new());
     }
@@ -53,6 +61,10 @@ impl Heart {
 
     fn connected(&mut self, context: &mut Context<'_>, link: Link) -> Result<(), EngineError> {
         match link.kind {
+            ConnectionKind::Account if recovery::restore::is_of(self, link) => {
+                recovery::restore::connected(self, context, link);
+                Ok(())
+            }
             ConnectionKind::Account => {
                 if let (Some(identity), Some(state)) = (&self.identity, self.links.get_mut(&link)) {
                     account::registration(context, identity, link, state);
@@ -70,7 +82,10 @@ impl Heart {
     /// Moves whatever can move.
     pub(crate) fn pump(&mut self, context: &mut Context<'_>) -> Result<(), EngineError> {
         let receipts = timeline::receipts_due(self, context)?;
+        let heals = heal::due(self, context)?;
+        let devices = self.pump_devices(context)?;
         self.stir_rotations(context)?;
+        self.stirred.extend(intent::channels_due(context)?);
         for id in std::mem::take(&mut self.stirred) {
             if let Some(row) = channel::find(context.db, &id)? {
                 subscribe::subscribe(self, context, &row)?;
@@ -86,7 +101,11 @@ impl Heart {
             .db
             .prepare_cached("SELECT MIN(rotate_at_ms) FROM channels WHERE rotate_at_ms > ?")?
             .query_row([context.now.unix_ms], |row| row.get(0))?;
-        let next = [receipts, rotation, job::next_due(context)?].into_iter().flatten().min();
+        let backup = recovery::backup::pump(self, context)?;
+        let next = [receipts, heals, devices, backup, rotation, intent::next_due(context)?, job::next_due(context)?]
+            .into_iter()
+            .flatten()
+            .min();
         if let Some(at) = next {
             context.wake_at(at);
         }
@@ -104,7 +123,10 @@ impl Heart {
 
     fn send_jobs(&mut self, context: &mut Context<'_>, link: Link) -> Result<(), EngineError> {
         let Some(mut state) = self.links.remove(&link) else { return Ok(()) };
-        let sent = send_due_jobs(context, link, &mut state);
+        let sent = match &self.identity {
+            Some(own) => send_due_jobs(context, own, link, &mut state),
+            None => Ok(Needs::Nothing),
+        };
         self.links.insert(link, state);
         match sent? {
             Needs::Nothing => Ok(()),
@@ -127,17 +149,22 @@ enum Needs {
     ChannelTokens,
 }
 
-fn send_due_jobs(context: &mut Context<'_>, link: Link, state: &mut LinkState) -> Result<Needs, EngineError> {
+fn send_due_jobs(
+    context: &mut Context<'_>,
+    own: &Identity,
+    link: Link,
+    state: &mut LinkState,
+) -> Result<Needs, EngineError> {
     let mut needs = Needs::Nothing;
     for (id, job) in job::due(context, link)? {
         if state.jobs_in_flight() >= IN_FLIGHT_MAX {
             break;
         }
         let is_under_way = state.waits_for(|flight| match flight {
-            Flight::Job(other) | Flight::CreateChannel(other, _) => *other == id,
+            Flight::Job(other) | Flight::Paid(other, _) => *other == id,
             _ => false,
         });
-        if !is_under_way && !send_job(context, link, state, id, job)? {
+        if !is_under_way && !send_job(context, own, (link, &mut *state), id, job)? {
             needs = Needs::ChannelTokens;
         }
     }
@@ -147,45 +174,103 @@ fn send_due_jobs(context: &mut Context<'_>, link: Link, state: &mut LinkState) -
 /// `false`: there is no token to pay with.
 fn send_job(
     context: &mut Context<'_>,
-    link: Link,
-    state: &mut LinkState,
+    own: &Identity,
+    (link, state): (Link, &mut LinkState),
     id: JobId,
     job: Job,
 ) -> Result<bool, EngineError> {
     match job {
-        Job::PutDeliveryToken(token, expires_day) => {
-            let request = account_frame::Request::PutDeliveryToken { token, expires_day };
-            state.ask_account(context, link, request, Flight::Job(id));
+        Job::PutDeliveryToken(..) | Job::RevokeDeliveryToken(_) | Job::SetFindable(_) | Job::Report(_) => {
+            send_account_job(context, link, state, id, job);
         }
-        Job::FetchKeyPackages(_, member) => {
-            // The contact may be gone, or have got another token since.
-            let Some(contact) = crate::contact::find(context.db, &member)? else {
-                job::done(context, id)?;
-                return Ok(true);
-            };
-            let request = anonymous_frame::Request::FetchKeyPackages { account: member.name, token: contact.token };
+        Job::FetchOwnKeyPackages(_) => {
+            let (account, token) = (own.name().clone(), own.own_token);
+            let request = anonymous_frame::Request::FetchKeyPackages { account, token };
             state.ask_anonymous(context, link, request, Flight::Job(id));
         }
+        Job::AddDevice(record, _) => {
+            state.ask_account(context, link, account_frame::Request::AddDevice(record), Flight::Job(id));
+        }
+        Job::FindByName(..)
+        | Job::FetchAccount(_)
+        | Job::AskToJoin(_)
+        | Job::FetchKeyPackages(..)
+        | Job::FetchForSuccessor(..) => match about_account(context, job)? {
+            Some(request) => state.ask_anonymous(context, link, request, Flight::Job(id)),
+            None => job::done(context, id)?,
+        },
+        Job::PutKeySet => match device::revoke::request(context)? {
+            Some(request) => state.ask_account(context, link, request, Flight::Job(id)),
+            None => job::done(context, id)?,
+        },
         Job::CreateChannel(channel, new) => {
             let Some(token) = unspent_token(context, state)? else { return Ok(false) };
             let (epoch, keys) = (new.epoch, new.keys);
             let request = anonymous_frame::Request::CreateChannel { channel, token, epoch, keys };
-            state.ask_anonymous(context, link, request, Flight::CreateChannel(id, token));
+            state.ask_anonymous(context, link, request, Flight::Paid(id, token));
         }
         Job::Deliver(delivery) => {
             state.ask_anonymous(context, link, anonymous_frame::Request::Deliver(delivery), Flight::Job(id));
         }
+        Job::PutBlobs(blobs, letters) => {
+            let Some(SealedBlob { blob, expires_day, bytes }) = blobs.into_iter().next() else {
+                letters.into_iter().try_for_each(|posted| envelope::post(context, posted))?;
+                job::done(context, id)?;
+                return Ok(true);
+            };
+            let Some(token) = unspent_token(context, state)? else { return Ok(false) };
+            let blob = anonymous_frame::NewBlob { token, blob, expires_day, bytes: bytes.into() };
+            state.ask_anonymous(context, link, anonymous_frame::Request::PutBlob(blob), Flight::Paid(id, token));
+        }
+        Job::FetchTree(arriving) => {
+            let Some(reference) = arriving.missing.first() else {
+                job::done(context, id)?;
+                return Ok(true);
+            };
+            let request = anonymous_frame::Request::GetBlob { capability: reference.capability };
+            state.ask_anonymous(context, link, request, Flight::Job(id));
+        }
     }
     Ok(true)
+}
+
+/// What a directory is asked about somebody. Whom it is about may be gone by now, or have got another token since.
+fn about_account(context: &mut Context<'_>, job: Job) -> Result<Option<anonymous_frame::Request>, EngineError> {
+    Ok(match job {
+        Job::FindByName(_, member) => Some(anonymous_frame::Request::FindByName { account: member.name }),
+        Job::FetchAccount(member) => crate::contact::find(context.db, &member)?
+            .map(|contact| anonymous_frame::Request::FetchAccount { account: member.name, token: contact.token }),
+        Job::AskToJoin(conversation) => ask::pending(context.db, conversation)?.map(|(asked, _)| {
+            let (account, token) = (asked.address.name, asked.secret.delivery_token());
+            anonymous_frame::Request::FetchAccount { account, token }
+        }),
+        Job::FetchKeyPackages(conversation, member) => grow::reach(context, conversation, &member)?
+            .map(|reach| anonymous_frame::Request::FetchKeyPackages { account: member.name, token: reach.token }),
+        Job::FetchForSuccessor(_, member, token) => {
+            Some(anonymous_frame::Request::FetchKeyPackages { account: member.name, token })
+        }
+        _ => None,
+    })
+}
+
+/// Those that the account connection takes; others are none of its.
+fn send_account_job(context: &mut Context<'_>, link: Link, state: &mut LinkState, id: JobId, job: Job) {
+    let request = match job {
+        Job::PutDeliveryToken(token, expires_day) => account_frame::Request::PutDeliveryToken { token, expires_day },
+        Job::RevokeDeliveryToken(token) => account_frame::Request::RevokeDeliveryToken { token },
+        Job::SetFindable(token) => account_frame::Request::SetFindable { token },
+        Job::Report(report) => account_frame::Request::Report(report),
+        _ => return,
+    };
+    state.ask_account(context, link, request, Flight::Job(id));
 }
 
 /// A channel token that no request under way is paying with.
 fn unspent_token(context: &Context<'_>, state: &LinkState) -> Result<Option<ChannelToken>, EngineError> {
     let mut statement = context.db.prepare_cached("SELECT token FROM channel_tokens ORDER BY day, token")?;
     let tokens = statement.query_map([], |row| row.get(0).map(ChannelToken))?.collect::<Result<Vec<_>, _>>()?;
-    let is_in_use = |token: &ChannelToken| {
-        state.waits_for(|flight| matches!(flight, Flight::CreateChannel(_, other) if other == token))
-    };
+    let is_in_use =
+        |token: &ChannelToken| state.waits_for(|flight| matches!(flight, Flight::Paid(_, other) if other == token));
     Ok(tokens.into_iter().find(|token| !is_in_use(token)))
 }
 
@@ -194,12 +279,18 @@ pub(crate) fn is_settled(heart: &Heart, db: &Connection) -> Result<bool, EngineE
     let waiting: Option<i64> = db
         .prepare_cached(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM outbox)
-             OR EXISTS (SELECT 1 FROM pending_commits)",
+             OR EXISTS (SELECT 1 FROM pending_commits) OR EXISTS (SELECT 1 FROM faults WHERE next_ms IS NOT NULL)
+             OR EXISTS (SELECT 1 FROM gaps WHERE next_ms IS NOT NULL) OR EXISTS (SELECT 1 FROM refounding)
+             OR EXISTS (SELECT 1 FROM exports) OR EXISTS (SELECT 1 FROM linking WHERE state <> 3)
+             OR EXISTS (SELECT 1 FROM unsynced)
+             OR EXISTS (SELECT 1 FROM intents i JOIN channels h ON h.id = i.channel
+                        JOIN conversations c ON c.id = h.conversation WHERE c.state = 1)",
         )?
         .query_row([], |row| row.get(0))
         .optional()?;
     let account = heart.links.iter().find(|(link, _)| link.kind == ConnectionKind::Account);
     let is_signed_in = account.is_some_and(|(_, state)| state.ready);
     let is_quiet = heart.links.values().all(|state| state.in_flight.is_empty());
-    Ok(waiting.is_none() && is_signed_in && is_quiet && heart.receipts_due.is_empty())
+    let is_backed_up = recovery::backup::load(db)?.sending.is_none();
+    Ok(waiting.is_none() && is_backed_up && is_signed_in && is_quiet && heart.receipts_due.is_empty())
 }

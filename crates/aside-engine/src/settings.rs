@@ -34,10 +34,19 @@ pub struct Settings {
     /// System notifications.
     #[n(3)]
     pub notifications: bool,
+    /// Whether people on the same server can add this person by name.
+    #[n(4)]
+    pub findable: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { theme: Theme::System, read_receipts: true, typing_indicators: true, notifications: false }
+        Self {
+            theme: Theme::System,
+            read_receipts: true,
+            typing_indicators: true,
+            notifications: false,
+            findable: true,
+        }
     }
 }

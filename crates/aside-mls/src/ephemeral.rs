@@ -17,6 +17,7 @@ use minicbor::{Decode, Encode};
 
 const EXPORTER_LABEL: &str = "aside ephemeral";
 const SIGNATURE_LABEL: &str = "aside ephemeral v1";
+const BLOB_LABEL: &[u8] = b"aside sealed blob v1";
 
 /// As it is on the wire.
 #[derive(Encode, Decode)]
@@ -95,6 +96,19 @@ pub(crate) fn seal_with(
     ChaCha20Poly1305::new(key.into())
         .encrypt(&nonce.into(), Payload { msg: plaintext, aad: associated })
         .map_err(|_| MlsError::Crypto { doing: "sealing" })
+}
+
+/// Seals what is stored as a blob, under a random key that seals nothing else: hence no nonce.
+///
+/// # Errors
+/// [`MlsError::Crypto`].
+pub fn seal_blob(key: &[u8; 32], plaintext: &[u8]) -> Result<Vec<u8>, MlsError> {
+    seal_with(key, [0; 12], BLOB_LABEL, plaintext)
+}
+
+/// Opens a blob. `None`: it was altered, or sealed under another key.
+pub fn open_blob(key: &[u8; 32], sealed: &[u8]) -> Option<Vec<u8>> {
+    open_with(key, [0; 12], BLOB_LABEL, sealed)
 }
 
 /// The plaintext, or `None` if the tag does not hold.

@@ -2,7 +2,7 @@
 
 use crate::credential::{CredentialFault, Member};
 use crate::group::GroupId;
-use crate::metadata::{ADMINS_MAX, TITLE_CHARS_MAX};
+use crate::metadata::{ADMINS_MAX, PICTURE_BYTES_MAX, TITLE_CHARS_MAX};
 use crate::role::Forbidden;
 use aside_protocol::codec::DecodeError;
 use aside_protocol::identity::CredentialError;
@@ -19,7 +19,7 @@ pub enum MlsError {
     /// The tables could not be created or upgraded.
     #[error("migration: {0}")]
     Migration(#[source] Source),
-    /// Part of a stored group is missing. It exists, and cannot be used: re-add or re-found.
+    /// Part of a stored group is missing or does not decode. It exists, and cannot be used: re-add or re-found.
     #[error("the stored state of {0:?} is incomplete")]
     Incomplete(GroupId),
     /// openmls refused what we asked for.
@@ -92,6 +92,15 @@ pub enum MetadataError {
     /// An account is listed twice.
     #[error("an admin is listed twice")]
     DuplicateAdmin,
+    /// Over [`PICTURE_BYTES_MAX`].
+    #[error("a picture has at most {PICTURE_BYTES_MAX} bytes, not {bytes}: choose a smaller one")]
+    PictureTooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// Not one of the kinds that are shown.
+    #[error("a picture has to be a JPEG, PNG or WebP file")]
+    NotAPicture,
 }
 
 /// Why a KeyPackage is not used. Every variant but the last is the fault of its maker or of the server.

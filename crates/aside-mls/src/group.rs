@@ -5,7 +5,7 @@ mod message;
 mod staged;
 mod welcome;
 
-pub use commit::PendingAdd;
+pub use commit::{CommitDraft, ForNewcomers, PendingAdd, PendingCommit};
 pub use message::Processed;
 pub use staged::StagedCommit;
 pub use welcome::welcome_for;
@@ -19,7 +19,7 @@ use crate::provider::{CIPHERSUITE, DeviceSigner, Session};
 use aside_protocol::id::{ChannelId, Hash};
 use aside_protocol::identity::MemberCredential;
 use aside_protocol::key::PublicKey;
-use openmls::group::{MlsGroup, MlsGroupJoinConfig, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY};
+use openmls::group::{GroupContext, MlsGroup, MlsGroupJoinConfig, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY};
 use openmls::prelude::{Extensions, LeafNodeIndex, SenderRatchetConfiguration};
 use openmls_traits::OpenMlsProvider;
 use zeroize::Zeroizing;
@@ -53,6 +53,20 @@ pub struct Group {
     pub(crate) mls: MlsGroup,
     id: GroupId,
 }
+
+/// What stands in the database of a group, as far as a glance tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredGroup {
+    /// Nothing.
+    Absent,
+    /// Something is missing or is not what it should be.
+    Incomplete,
+    /// Everything, in this epoch.
+    At(u64),
+}
+
+/// Kinds of rows that a whole group has in `openmls_group_data`.
+const GROUP_DATA_KINDS: u32 = 10;
 
 impl std::fmt::Debug for Group {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -97,15 +111,45 @@ impl Session<'_> {
     /// Loads a group. `None` means that this device never had it, or deleted it.
     ///
     /// # Errors
-    /// [`MlsError::Storage`] where it cannot be read, [`MlsError::Incomplete`] where part of it is missing.
+    /// [`MlsError::Storage`] where it cannot be read, [`MlsError::Incomplete`] where part of it is missing or is no state
+    /// of a group.
     pub fn load_group(&self, group: &GroupId) -> Result<Option<Group>, MlsError> {
-        if let Some(mls) = MlsGroup::load(self.provider.storage(), &group.to_mls())? {
+        if let Some(mls) = unless_damaged(MlsGroup::load(self.provider.storage(), &group.to_mls()), group)? {
             return Ok(Some(Group { mls, id: *group }));
         }
         match self.has_traces_of(group)? {
             true => Err(MlsError::Incomplete(*group)),
             false => Ok(None),
         }
+    }
+
+    /// Looks at a group's rows without loading it: cheap enough to do for every group when a profile opens. It finds
+    /// what is missing, not every bit that is wrong; [`Session::load_group`] finds more.
+    ///
+    /// # Errors
+    /// [`MlsError::Storage`] where the rows cannot be read.
+    pub fn stored_group(&self, group: &GroupId) -> Result<StoredGroup, MlsError> {
+        use openmls_traits::storage::StorageProvider as _;
+        let context = self.provider.storage().group_context::<openmls::group::GroupId, GroupContext>(&group.to_mls());
+        let context = match unless_damaged(context, group) {
+            Ok(context) => context,
+            Err(MlsError::Incomplete(_)) => return Ok(StoredGroup::Incomplete),
+            Err(error) => return Err(error),
+        };
+        let Some(context) = context else {
+            return Ok(if self.has_traces_of(group)? { StoredGroup::Incomplete } else { StoredGroup::Absent });
+        };
+        let rows = "SELECT (SELECT COUNT(*) FROM openmls_group_data WHERE group_id = ?1 AND data_type IN
+            ('join_group_config', 'tree', 'interim_transcript_hash', 'context', 'confirmation_tag', 'group_state',
+            'message_secrets', 'resumption_psk_store', 'own_leaf_index', 'group_epoch_secrets')),
+            EXISTS (SELECT 1 FROM openmls_epoch_keys_pairs WHERE group_id = ?1)";
+        let key = self.storage_key(group)?;
+        let (kinds, has_keys): (u32, bool) =
+            self.provider.connection.prepare_cached(rows)?.query_row([&key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(match kinds == GROUP_DATA_KINDS && has_keys {
+            true => StoredGroup::At(context.epoch().as_u64()),
+            false => StoredGroup::Incomplete,
+        })
     }
 
     /// Forgets a group, also an incomplete one. Deleting one that is not there is no error.
@@ -138,6 +182,15 @@ impl Session<'_> {
         crate::storage::Cbor::to_vec(&group.to_mls())
             .map_err(|error| MlsError::Library { doing: "encoding a group id", source: Box::new(error) })
     }
+}
+
+/// A row that does not decode is damage to that group, not a failure of the database.
+fn unless_damaged<T>(loaded: Result<T, rusqlite::Error>, group: &GroupId) -> Result<T, MlsError> {
+    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType};
+    loaded.map_err(|error| match error {
+        FromSqlConversionFailure(..) | InvalidColumnType(..) => MlsError::Incomplete(*group),
+        other => other.into(),
+    })
 }
 
 /// The tables of openmls_sqlite_storage that have a column `group_id`. A test compares this with the schema.

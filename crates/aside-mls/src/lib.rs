@@ -26,12 +26,16 @@ pub use channel_keys::ChannelKeys;
 pub use commit_evidence::{CommitStatement, Evidence, KeyVerdict, OpenedCommit};
 pub use credential::{CredentialFault, Member};
 pub use envelope::InboxKeyPair;
+pub use ephemeral::{open_blob, seal_blob};
 pub use error::{
     JoinError, KeyPackageError, MetadataError, MlsError, ProcessError, SealedError, Source, Undecryptable,
 };
-pub use group::{Group, GroupId, PendingAdd, Processed, StagedCommit, welcome_for};
+pub use group::{
+    CommitDraft, ForNewcomers, Group, GroupId, PendingAdd, PendingCommit, Processed, StagedCommit, StoredGroup,
+    welcome_for,
+};
 pub use key_package::{CheckedKeyPackage, KEY_PACKAGE_SECONDS, KeyPackageKind};
-pub use metadata::{ADMINS_MAX, Metadata, TITLE_CHARS_MAX};
+pub use metadata::{ADMINS_MAX, Metadata, PICTURE_BYTES_MAX, Picture, PictureType, TITLE_CHARS_MAX};
 pub use provider::{DeviceSigner, Mls, SUITE, Session};
 pub use role::Forbidden;
 pub use storage::migrate;

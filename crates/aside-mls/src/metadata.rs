@@ -14,13 +14,79 @@ pub const TITLE_CHARS_MAX: usize = 128;
 /// The most admins of one group.
 pub const ADMINS_MAX: usize = 64;
 
+/// The largest picture, in bytes: it travels with every change of the metadata and in every Welcome.
+pub const PICTURE_BYTES_MAX: usize = 16 * 1024;
+
 /// The private-use extension type (RFC 9420, section 17.3) that holds [`Metadata`] in the GroupContext.
 const METADATA_EXTENSION: u16 = 0xF0A5;
 pub(crate) const METADATA_EXTENSION_TYPE: ExtensionType = ExtensionType::Unknown(METADATA_EXTENSION);
-/// Every admin's address at its longest, and the title.
-const METADATA_BYTES_MAX: usize = ADMINS_MAX * 320 + TITLE_CHARS_MAX * 4 + 64;
+/// Every admin's address at its longest, the title and the picture.
+const METADATA_BYTES_MAX: usize = ADMINS_MAX * 320 + TITLE_CHARS_MAX * 4 + PICTURE_BYTES_MAX + 64;
 
-/// A group's title and admins. Both parties of a direct conversation are admins, and its title is empty.
+/// The kinds of pictures that a group may have, told by their first bytes. No other is shown: decoders of rare formats
+/// are where pictures bite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureType {
+    /// image/jpeg.
+    Jpeg,
+    /// image/png.
+    Png,
+    /// image/webp.
+    Webp,
+}
+
+impl PictureType {
+    /// As in HTTP's Content-Type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            PictureType::Jpeg => "image/jpeg",
+            PictureType::Png => "image/png",
+            PictureType::Webp => "image/webp",
+        }
+    }
+
+    fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0xff, 0xd8, 0xff, ..] => Some(PictureType::Jpeg),
+            [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(PictureType::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(PictureType::Webp),
+            _ => None,
+        }
+    }
+}
+
+/// A picture: at most [`PICTURE_BYTES_MAX`] bytes of JPEG, PNG or WebP. The pixels are not looked at.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Picture(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>);
+
+impl Picture {
+    /// Checks size and kind.
+    ///
+    /// # Errors
+    /// [`MetadataError::PictureTooLarge`], [`MetadataError::NotAPicture`].
+    pub fn new(bytes: Vec<u8>) -> Result<Self, MetadataError> {
+        let picture = Self(bytes);
+        picture.check().map(|_| picture)
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Checks size and kind, and says which it is.
+    ///
+    /// # Errors
+    /// As [`Picture::new`].
+    pub fn check(&self) -> Result<PictureType, MetadataError> {
+        match self.0.len() {
+            bytes if bytes > PICTURE_BYTES_MAX => Err(MetadataError::PictureTooLarge { bytes }),
+            _ => PictureType::of(&self.0).ok_or(MetadataError::NotAPicture),
+        }
+    }
+}
+
+/// A group's title, admins and picture. Both parties of a direct conversation are admins, and its title is empty.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Metadata {
     /// At most [`TITLE_CHARS_MAX`] characters.
@@ -29,6 +95,9 @@ pub struct Metadata {
     /// Accounts that may add and remove others and change this. 1 to [`ADMINS_MAX`], each once.
     #[n(1)]
     pub admins: Vec<AccountAddress>,
+    /// Shown beside the title.
+    #[n(2)]
+    pub picture: Option<Picture>,
 }
 
 impl Metadata {
@@ -45,6 +114,9 @@ impl Metadata {
         let chars = self.title.chars().count();
         if chars > TITLE_CHARS_MAX {
             return Err(MetadataError::TitleTooLong { chars });
+        }
+        if let Some(picture) = &self.picture {
+            picture.check()?;
         }
         match self.admins.len() {
             0 => return Err(MetadataError::NoAdmin),
@@ -89,5 +161,11 @@ pub(crate) fn has_expected_extensions(extensions: &Extensions<GroupContext>) -> 
 impl std::fmt::Debug for Metadata {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Metadata({} admins)", self.admins.len())
+    }
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Picture({} bytes)", self.0.len())
     }
 }

@@ -12,7 +12,7 @@ pub enum Forbidden {
     AddOtherAccount,
     /// Only admins remove other accounts.
     RemoveOtherAccount,
-    /// Only admins change title and admins.
+    /// Only admins change title, picture and admins.
     ChangeMetadata,
 }
 
@@ -21,7 +21,7 @@ impl std::fmt::Display for Forbidden {
         f.write_str(match self {
             Forbidden::AddOtherAccount => "add another account",
             Forbidden::RemoveOtherAccount => "remove another account",
-            Forbidden::ChangeMetadata => "change the title or the admins",
+            Forbidden::ChangeMetadata => "change the title, the picture or the admins",
         })
     }
 }
@@ -35,8 +35,9 @@ pub(crate) struct Change<'a> {
 
 /// Checks a commit's content against the metadata and members of the epoch that it ends.
 ///
-/// Admins may do anything. Any member may add and remove devices of its own account, and remove a leaf that the key
-/// sets in another leaf of the same account revoke.
+/// Admins may do anything. Any member may add and remove devices of its own account, remove a leaf that the key sets in
+/// another leaf of the same account revoke, and swap a device of anybody's for a fresh leaf of the same device, or of one
+/// of the same account whose chain revokes it: only they can have made the KeyPackage.
 pub(crate) fn check(
     metadata: &Metadata,
     members: &[Member],
@@ -46,11 +47,22 @@ pub(crate) fn check(
     if metadata.is_admin(&author.address) {
         return Ok(());
     }
-    if change.added.iter().any(|added| !is_same_account(added, author)) {
+    let is_same_device = |a: &MemberCredential, b: &MemberCredential| {
+        is_same_account(a, b) && a.certificate.device == b.certificate.device
+    };
+    // A device whose chain revokes the one that goes takes its place, as after the loss of all of a person's devices.
+    let takes_place = |added: &MemberCredential, removed: &MemberCredential| {
+        is_same_device(added, removed) || (is_same_account(added, removed) && revoked_by(removed, [added]).is_some())
+    };
+    let may_add = |added: &MemberCredential| {
+        is_same_account(added, author) || change.removed.iter().any(|removed| takes_place(added, &removed.credential))
+    };
+    if !change.added.iter().all(may_add) {
         return Err(Forbidden::AddOtherAccount);
     }
     let may_remove = |member: &Member| {
         is_same_account(&member.credential, author)
+            || change.added.iter().any(|added| takes_place(added, &member.credential))
             || revoked_by(&member.credential, members.iter().map(|m| &m.credential)).is_some()
     };
     if !change.removed.iter().all(may_remove) {

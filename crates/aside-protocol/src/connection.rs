@@ -11,6 +11,21 @@ pub const TLS_EXPORTER_LABEL: &[u8] = b"EXPORTER-Aside-Binding";
 /// The bytes that are exported.
 pub const TLS_EXPORTER_BYTES: usize = 32;
 
+/// Where a server says, over HTTP, who it claims to be ([`ServerClaim`]).
+pub const CLAIM_PATH: &str = "/v1/server";
+
+/// What a server says of itself to whoever has lost everything but an address and 24 words (P-2.10). Nobody may believe
+/// it: it counts once the server has shown a backup that names it (P-10.7).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ServerClaim {
+    /// What links pin.
+    #[n(0)]
+    pub identity_key: PublicKey,
+    /// How its TLS is checked.
+    #[n(1)]
+    pub tls: crate::link::TlsTrust,
+}
+
 const CERTIFICATE_LABEL: &str = "aside server certificate v1";
 const HELLO_LABEL: &str = "aside server hello v1";
 

@@ -82,6 +82,10 @@ byte_id!(
     Binding, 32
 );
 byte_id!(
+    /// A reporter's name for one report, random; a retry carries the same one (P-8.8).
+    ReportId, 16
+);
+byte_id!(
     /// A random number used once.
     Nonce, 32
 );

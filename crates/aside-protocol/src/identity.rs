@@ -176,6 +176,25 @@ impl DeviceCertificate {
     }
 }
 
+impl DeviceCertificate {
+    /// Checks that the newest key set of the account's chain certifies the device.
+    ///
+    /// # Errors
+    /// [`CredentialError::OutdatedKeySet`] or [`CredentialError::BadSignature`].
+    pub fn verify(
+        &self,
+        (address, root_key): (&AccountAddress, &PublicKey),
+        newest: &KeySet,
+    ) -> Result<(), CredentialError> {
+        if self.key_set != newest.number {
+            return Err(CredentialError::OutdatedKeySet { certificate: self.key_set, newest: newest.number });
+        }
+        let statement = encode(&(address, root_key, self.device, self.key_set, self.signature_key));
+        newest.account_key.verify(DEVICE_LABEL, &[&statement], &self.signature)?;
+        Ok(())
+    }
+}
+
 impl MemberCredential {
     /// Checks the chain from the root down to the device (P-3.4). Whether the root key is the right one is for the
     /// caller: see [`MemberCredential::verify_known`].
@@ -188,13 +207,7 @@ impl MemberCredential {
         if let Some(by) = self.key_sets.iter().find(|set| set.revoked.contains(&certificate.device)) {
             return Err(CredentialError::Revoked { by: by.number });
         }
-        if certificate.key_set != newest.number {
-            return Err(CredentialError::OutdatedKeySet { certificate: certificate.key_set, newest: newest.number });
-        }
-        let statement =
-            encode(&(&self.address, self.root_key, certificate.device, certificate.key_set, certificate.signature_key));
-        newest.account_key.verify(DEVICE_LABEL, &[&statement], &certificate.signature)?;
-        Ok(())
+        certificate.verify((&self.address, &self.root_key), newest)
     }
 
     /// Checks also that this is the known account: the same root key, and a chain that continues the known one.

@@ -7,6 +7,7 @@
 //! The rules that the types serve are numbered in `docs/protocol/` (P-1.1 and so on).
 
 pub mod address;
+pub mod blob;
 pub mod channel;
 pub mod codec;
 pub mod connection;
@@ -18,6 +19,7 @@ pub mod key;
 pub mod limit;
 pub mod link;
 pub mod refusal;
+pub mod report;
 
 /// The version of the wire protocol that this crate speaks. Both sides name it in their hello; there is one so far.
 pub const PROTOCOL_VERSION: u16 = 1;

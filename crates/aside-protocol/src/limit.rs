@@ -50,3 +50,27 @@ pub const MESSAGE_DAYS_MAX: u32 = 90;
 pub const COMMIT_DAYS: u32 = 180;
 /// How long an envelope waits in an inbox, in days.
 pub const ENVELOPE_DAYS: u32 = 90;
+/// The largest blob, in bytes.
+pub const BLOB_BYTES_MAX: usize = 1_536 * 1024;
+/// The longest that a blob is kept, in days.
+pub const BLOB_DAYS_MAX: u32 = 90;
+/// The largest part of a backup, in bytes.
+pub const BACKUP_PART_BYTES_MAX: usize = 1024 * 1024;
+/// Parts of one backup.
+pub const BACKUP_PARTS_MAX: u32 = 4_096;
+/// Bytes of one account's backup, unless the server's administrator allows more or fewer.
+pub const BACKUP_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// How long the parts of a backup wait for the rest, in days.
+pub const BACKUP_UNFINISHED_DAYS: u32 = 7;
+/// The largest report, encoded, in bytes.
+pub const REPORT_BYTES_MAX: usize = 64 * 1024;
+/// Messages that one report shows.
+pub const REPORT_MESSAGES_MAX: usize = 100;
+/// Reports that one account may make a day.
+pub const REPORTS_A_DAY: u32 = 20;
+/// Names that one anonymous connection may ask for a day.
+pub const FINDS_A_CONNECTION: u32 = 30;
+/// How often one account is found by its name a day.
+pub const FINDS_A_DAY: u32 = 200;
+/// Envelopes from people who found an account by its name, for all its devices a day.
+pub const FOUND_ENVELOPES_A_DAY: u32 = 400;

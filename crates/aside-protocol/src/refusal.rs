@@ -111,7 +111,7 @@ pub enum Refusal {
     NotSignedIn,
     /// The administrator suspended the account.
     #[n(17)]
-    #[error("the server's administrator suspended this account")]
+    #[error("the server's administrator suspended this account: ask them why")]
     Suspended,
     /// The inbox is full.
     #[n(18)]
@@ -149,6 +149,66 @@ pub enum Refusal {
     #[n(22)]
     #[error("the server cannot store anything at the moment")]
     Unavailable,
+    /// The account's key sets moved on: fetch the account, then make the request anew (P-3.12).
+    #[n(23)]
+    #[error("the account's keys were changed meanwhile: key set {current} is the newest")]
+    StaleKeySet {
+        /// The number of the newest key set.
+        #[n(0)]
+        current: u32,
+    },
+    /// A key set of the account revoked this device.
+    #[n(24)]
+    #[error("this device was removed from its account")]
+    DeviceRevoked,
+    /// The account can be written to later, or never.
+    #[n(25)]
+    #[error("this account takes no messages at the moment")]
+    AccountUnavailable,
+    /// No such blob, or it expired.
+    #[n(26)]
+    #[error("the server does not have this any more")]
+    UnknownBlob,
+    /// A blob of this name exists with other bytes.
+    #[n(27)]
+    #[error("a blob with this name exists already")]
+    BlobExists,
+    /// The account has no finished backup, or not so many parts.
+    #[n(28)]
+    #[error("the server has no backup of this account")]
+    NoBackup,
+    /// A backup of this generation or a newer one is there or on its way (P-8.6).
+    #[n(29)]
+    #[error("a newer backup, of generation {generation}, is there already")]
+    StaleBackup {
+        /// The newest generation that the server knows of.
+        #[n(0)]
+        generation: u64,
+    },
+    /// Parts of a backup come in order.
+    #[n(30)]
+    #[error("part {next} of the backup comes first")]
+    BackupPartMissing {
+        /// The part that the server waits for.
+        #[n(0)]
+        next: u32,
+    },
+    /// The backup is larger than the account may store.
+    #[n(31)]
+    #[error("the server keeps at most {bytes_max} bytes of backup for this account: ask its administrator for more")]
+    BackupFull {
+        /// The limit.
+        #[n(0)]
+        bytes_max: u64,
+    },
+    /// Often enough for today.
+    #[n(32)]
+    #[error("at most {a_day} of these a day: try again tomorrow")]
+    DailyLimit {
+        /// The limit.
+        #[n(0)]
+        a_day: u32,
+    },
 }
 
 /// Who can do something about a refusal.
@@ -169,17 +229,24 @@ impl Refusal {
     pub fn remedy(&self) -> Remedy {
         match self {
             Refusal::RateLimited { .. } | Refusal::Unavailable | Refusal::InboxFull { .. } => Remedy::RetryLater,
-            Refusal::ChannelTokensDrawn { .. } => Remedy::RetryLater,
+            Refusal::ChannelTokensDrawn { .. } | Refusal::DailyLimit { .. } | Refusal::AccountUnavailable => {
+                Remedy::RetryLater
+            }
             Refusal::StaleEpoch { .. } | Refusal::NotProven { .. } | Refusal::BadProof { .. } => Remedy::CatchUp,
-            Refusal::BadChannelToken | Refusal::NotSignedIn => Remedy::CatchUp,
+            Refusal::BadChannelToken | Refusal::NotSignedIn | Refusal::StaleKeySet { .. } => Remedy::CatchUp,
+            Refusal::StaleBackup { .. } | Refusal::BackupPartMissing { .. } => Remedy::CatchUp,
             Refusal::UnknownChannel | Refusal::UnknownAccountOrToken | Refusal::BadInvite | Refusal::NameTaken => {
                 Remedy::Person
             }
             Refusal::Suspended | Refusal::UnknownDevice | Refusal::Version { .. } => Remedy::Person,
+            Refusal::DeviceRevoked | Refusal::UnknownBlob | Refusal::NoBackup | Refusal::BackupFull { .. } => {
+                Remedy::Person
+            }
             Refusal::ChannelExists | Refusal::AppendIdReused | Refusal::TooLarge { .. } | Refusal::TooMany { .. } => {
                 Remedy::Fault
             }
             Refusal::BadExpiry { .. } | Refusal::BadIdentity { .. } | Refusal::Malformed { .. } => Remedy::Fault,
+            Refusal::BlobExists => Remedy::Fault,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use aside_protocol::frame::{account, anonymous};
 use aside_protocol::identity::MemberCredential;
-use aside_protocol::link::{ContactLink, InviteLink};
+use aside_protocol::link::{ContactLink, DeviceLink, InviteLink};
 use proptest::prelude::*;
 
 /// A well-formed frame, so that changes of single bytes get deep into the decoders.
@@ -11,7 +11,8 @@ fn seeds() -> Vec<Vec<u8>> {
     let lines = include_str!("snapshots/wire_snapshots__anonymous_requests_are_encoded_as_before.snap")
         .lines()
         .chain(include_str!("snapshots/wire_snapshots__account_requests_are_encoded_as_before.snap").lines())
-        .chain(include_str!("snapshots/wire_snapshots__anonymous_answers_are_encoded_as_before.snap").lines());
+        .chain(include_str!("snapshots/wire_snapshots__anonymous_answers_are_encoded_as_before.snap").lines())
+        .chain(include_str!("snapshots/wire_snapshots__account_answers_are_encoded_as_before.snap").lines());
     lines
         .filter(|line| line.len() > 8 && line.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .map(|line| {
@@ -52,5 +53,7 @@ proptest! {
         prop_assert!(text.parse::<InviteLink>().is_err());
         let link = format!("aside://h/contact/a#{text}");
         prop_assert!(link.parse::<ContactLink>().is_err());
+        let link = format!("aside://h/device/a#{text}");
+        prop_assert!(link.parse::<DeviceLink>().is_err());
     }
 }

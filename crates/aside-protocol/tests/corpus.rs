@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use aside_protocol::frame::{account, anonymous};
-use aside_protocol::link::{ContactLink, InviteLink};
+use aside_protocol::link::{ContactLink, DeviceLink, InviteLink};
 use std::path::PathBuf;
 
 fn corpus(name: &str) -> Vec<Vec<u8>> {
@@ -45,6 +45,9 @@ fn links_print_as_what_they_were_read_from() {
             assert_eq!(link.to_string().parse(), Ok(link));
         }
         if let Ok(link) = text.parse::<ContactLink>() {
+            assert_eq!(link.to_string().parse(), Ok(link));
+        }
+        if let Ok(link) = text.parse::<DeviceLink>() {
             assert_eq!(link.to_string().parse(), Ok(link));
         }
     }

@@ -1,19 +1,20 @@
 //! The command line: one subcommand a function, each reading like its help.
 
+mod admin;
+
 use anyhow::Context;
-use aside_protocol::address::{AccountName, ServerAddress};
+use aside_protocol::address::ServerAddress;
 use aside_protocol::inbox::InviteToken;
-use aside_protocol::link::{InviteLink, ServerPin, TlsTrust};
+use aside_protocol::link::{InviteLink, ServerPin};
 use aside_server::config::{Config, TlsMode};
+use aside_server::control;
 use aside_server::day::Date;
 use aside_server::keys::{Seed, Seeds, ServerDir};
 use aside_server::log;
 use aside_server::shell::{self, Server};
-use aside_server::store::Standing;
-use aside_server::store::sqlite::{AccountsFile, SqliteStore};
+use aside_server::store::sqlite::{AdminFiles, SqliteStore};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The longest that an invite may hold, in days.
@@ -48,12 +49,12 @@ enum Command {
         /// How many days the link holds
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=i64::from(INVITE_DAYS_MAX)))]
         days: u32,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
     },
-    /// Look after accounts
-    Admin {
-        #[command(subcommand)]
-        command: Admin,
-    },
+    /// Look after accounts, invites, quotas and reports
+    Admin(admin::Admin),
     /// Renew the server's certificates (needs identity.key in the directory)
     Certify {
         /// The server's directory
@@ -66,29 +67,6 @@ enum Command {
     },
 }
 
-#[derive(Subcommand)]
-enum Admin {
-    /// List the accounts
-    List {
-        /// The server's directory
-        dir: PathBuf,
-    },
-    /// Shut an account out, until it is unsuspended
-    Suspend {
-        /// The server's directory
-        dir: PathBuf,
-        /// The account's name, without @ and host
-        name: AccountName,
-    },
-    /// Let a suspended account in again
-    Unsuspend {
-        /// The server's directory
-        dir: PathBuf,
-        /// The account's name, without @ and host
-        name: AccountName,
-    },
-}
-
 /// Does what the command line says.
 ///
 /// # Errors
@@ -97,10 +75,14 @@ pub fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Init { dir, address } => init(&dir, &address),
         Command::Run { dir } => serve(&dir),
-        Command::Invite { dir, days } => invite(&dir, days),
-        Command::Admin { command: Admin::List { dir } } => list(&dir),
-        Command::Admin { command: Admin::Suspend { dir, name } } => set_standing(&dir, &name, Standing::Suspended),
-        Command::Admin { command: Admin::Unsuspend { dir, name } } => set_standing(&dir, &name, Standing::Good),
+        Command::Invite { dir, days, json } => invite(&dir, days, if json { Form::Json } else { Form::Words }),
+        Command::Admin(command) => {
+            let said = admin::run(command)?;
+            if !said.is_empty() {
+                println!("{said}");
+            }
+            Ok(())
+        }
         Command::Certify { dir } => certify(&dir),
         Command::Completions { shell } => {
             let mut out = std::io::stdout();
@@ -147,46 +129,34 @@ fn serve(path: &Path) -> anyhow::Result<()> {
     result
 }
 
-/// The account side of an existing server; a mistyped directory is not made into one.
-fn accounts(dir: &Path) -> anyhow::Result<AccountsFile> {
-    AccountsFile::open(dir).with_context(|| format!("the accounts in {} cannot be opened", dir.display()))
+/// How a command prints what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Words,
+    Json,
 }
 
-fn invite(path: &Path, days: u32) -> anyhow::Result<()> {
+/// The account side of an existing server; a mistyped directory is not made into one.
+fn accounts(dir: &Path) -> anyhow::Result<AdminFiles> {
+    AdminFiles::open(dir).with_context(|| format!("the accounts in {} cannot be opened", dir.display()))
+}
+
+fn invite(path: &Path, days: u32, form: Form) -> anyhow::Result<()> {
     let config = Config::read(path)?;
-    let tls = match config.tls {
-        TlsMode::Pinned => TlsTrust::Pinned,
-        TlsMode::Certificate { .. } | TlsMode::Plain => TlsTrust::CertificateAuthority,
-    };
+    let tls = config.tls.trust();
     let identity_key = ServerDir::at(path).identity_key()?;
     let mut token = InviteToken([0; 16]);
     getrandom::fill(&mut token.0).context("the operating system gives no randomness")?;
     let expires_day = shell::now().day().saturating_add(days).saturating_add(1);
     accounts(path)?.put_invite(&token.hash(), expires_day).context("the invite cannot be stored")?;
     let server = ServerPin { address: config.address, identity_key, tls };
-    println!("{}", InviteLink { server, token });
-    Ok(())
-}
-
-fn list(path: &Path) -> anyhow::Result<()> {
-    Config::read(path)?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{:<32}  {:>7}  {:<10}  STANDING", "NAME", "DEVICES", "SINCE")?;
-    for account in accounts(path)?.list_accounts()? {
-        let standing = match account.standing {
-            Standing::Good => "good",
-            Standing::Suspended => "suspended",
-        };
-        let since = Date::of_day(account.created_day).to_string();
-        writeln!(out, "{:<32}  {:>7}  {since:<10}  {standing}", account.name.as_str(), account.devices)?;
-    }
-    Ok(())
-}
-
-fn set_standing(path: &Path, name: &AccountName, standing: Standing) -> anyhow::Result<()> {
-    Config::read(path)?;
-    if !accounts(path)?.set_standing(name, standing)? {
-        anyhow::bail!("there is no account {name:?} here; `aside-server admin list` shows all", name = name.as_str());
+    let link = InviteLink { server, token }.to_string();
+    match form {
+        Form::Words => println!("{link}"),
+        Form::Json => {
+            let ends = Date::of_day(expires_day).to_string();
+            println!("{}", serde_json::json!({ "id": admin::short(&token.hash().0), "link": link, "ends": ends }));
+        }
     }
     Ok(())
 }
@@ -194,6 +164,9 @@ fn set_standing(path: &Path, name: &AccountName, standing: Standing) -> anyhow::
 fn certify(path: &Path) -> anyhow::Result<()> {
     let config = Config::read(path)?;
     ServerDir::at(path).certify(&config.address, shell::now().day(), &random_seed()?)?;
-    eprintln!("Renewed. Start the server again to use the new certificates.");
+    match control::ask(path) {
+        Some(_) => eprintln!("Renewed. The running server uses the new certificates."),
+        None => eprintln!("Renewed."),
+    }
     Ok(())
 }

@@ -3,13 +3,21 @@
 
 use crate::core::CoreConfig;
 use aside_protocol::address::ServerAddress;
-use aside_protocol::limit::{CHANNEL_TOKENS_A_DAY, INBOX_ENVELOPES_MAX, MESSAGE_DAYS_DEFAULT, MESSAGE_DAYS_MAX};
+use aside_protocol::limit::{
+    BACKUP_BYTES_DEFAULT, BACKUP_PART_BYTES_MAX, BACKUP_PARTS_MAX, CHANNEL_TOKENS_A_DAY, INBOX_ENVELOPES_MAX,
+    MESSAGE_DAYS_DEFAULT, MESSAGE_DAYS_MAX,
+};
+use aside_protocol::link::TlsTrust;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The file's name in the server's directory.
 pub const CONFIG_FILE: &str = "aside-server.toml";
+
+/// What a limit on the bytes of a backup may be.
+pub const BACKUP_BYTES_RANGE: std::ops::RangeInclusive<u64> =
+    BACKUP_PART_BYTES_MAX as u64..=BACKUP_PART_BYTES_MAX as u64 * BACKUP_PARTS_MAX as u64;
 
 /// A configuration that cannot be used. Each variant is a sentence for the administrator.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +64,16 @@ pub enum TlsMode {
     },
     /// In a reverse proxy in front of this server.
     Plain,
+}
+
+impl TlsMode {
+    /// How clients check this server's TLS, as links say it.
+    pub fn trust(&self) -> TlsTrust {
+        match self {
+            TlsMode::Pinned => TlsTrust::Pinned,
+            TlsMode::Certificate { .. } | TlsMode::Plain => TlsTrust::CertificateAuthority,
+        }
+    }
 }
 
 /// How logs are written.
@@ -144,6 +162,7 @@ struct LimitsTable {
     channel_tokens_a_day: u32,
     inbox_envelopes_max: usize,
     key_package_fetches_a_minute: u32,
+    backup_bytes_max: u64,
 }
 
 impl Default for LimitsTable {
@@ -153,6 +172,7 @@ impl Default for LimitsTable {
             channel_tokens_a_day: CHANNEL_TOKENS_A_DAY,
             inbox_envelopes_max: INBOX_ENVELOPES_MAX,
             key_package_fetches_a_minute: 30,
+            backup_bytes_max: BACKUP_BYTES_DEFAULT,
         }
     }
 }
@@ -242,6 +262,7 @@ impl Config {
         between("limits.channel_tokens_a_day", limits.channel_tokens_a_day.into(), 1..=CHANNEL_TOKENS_A_DAY.into())?;
         between("limits.inbox_envelopes_max", limits.inbox_envelopes_max as u64, 1..=INBOX_ENVELOPES_MAX as u64)?;
         between("limits.key_package_fetches_a_minute", limits.key_package_fetches_a_minute.into(), 1..=10_000)?;
+        between("limits.backup_bytes_max", limits.backup_bytes_max, BACKUP_BYTES_RANGE)?;
         let days_range = u64::from(MESSAGE_DAYS_DEFAULT)..=u64::from(MESSAGE_DAYS_MAX);
         between("retention.message_days_max", days.into(), days_range)?;
         let core = CoreConfig {
@@ -249,6 +270,7 @@ impl Config {
             inbox_envelopes_max: limits.inbox_envelopes_max,
             fetches_a_minute: limits.key_package_fetches_a_minute,
             message_days_max: days,
+            backup_bytes_max: limits.backup_bytes_max,
             ..CoreConfig::new(address.clone())
         };
         Ok(Self {
@@ -307,6 +329,9 @@ address = "{address}"
 # How often a minute one contact link can ask for a person's keys.
 #key_package_fetches_a_minute = {}
 
+# Bytes of one account's backup. `aside-server admin quota` sets it and channel_tokens_a_day for one account.
+#backup_bytes_max = {}
+
 [retention]
 # The longest that a message may be kept, in days ({MESSAGE_DAYS_DEFAULT} to {MESSAGE_DAYS_MAX}). Clients ask for
 # {MESSAGE_DAYS_DEFAULT} unless told otherwise.
@@ -323,6 +348,7 @@ address = "{address}"
         limits.channel_tokens_a_day,
         limits.inbox_envelopes_max,
         limits.key_package_fetches_a_minute,
+        limits.backup_bytes_max,
     )
 }
 

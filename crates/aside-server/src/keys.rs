@@ -140,6 +140,20 @@ impl ServerDir {
         self.certify_with(&SigningKey::from_seed(&seed), address, today, online_seed)
     }
 
+    /// Renews what [`ServerDir::certify`] does, if it ends within [`WARN_DAYS`] and the identity key is here. `false`: it is
+    /// not time, or the key is elsewhere.
+    ///
+    /// # Errors
+    /// [`KeysError`].
+    pub fn renew_if_due(&self, address: &ServerAddress, today: u32, online_seed: &Seed) -> Result<bool, KeysError> {
+        let is_due = self.online_identity()?.certificate.expires_day.saturating_sub(today) <= WARN_DAYS;
+        if !is_due || !self.file(IDENTITY_KEY_FILE).exists() {
+            return Ok(false);
+        }
+        self.certify(address, today, online_seed)?;
+        Ok(true)
+    }
+
     fn certify_with(
         &self,
         identity: &SigningKey,
@@ -284,6 +298,22 @@ mod tests {
         assert!(matches!(ServerDir::init(&path, &address, 20_000, seeds(3)), Err(KeysError::HoldsAServer(_))));
         assert_eq!(dir.identity_key().unwrap(), before);
         assert!(matches!(ServerDir::init(parent.path(), &address, 20_000, seeds(3)), Err(KeysError::NotEmpty(_))));
+    }
+
+    #[test]
+    fn certificates_are_renewed_when_they_end_soon_and_the_identity_key_is_here() {
+        let parent = tempfile::tempdir().unwrap();
+        let address = "127.0.0.1:7000".parse().unwrap();
+        let dir = ServerDir::init(&parent.path().join("s"), &address, 20_000, seeds(1)).unwrap();
+        let renew = |day| dir.renew_if_due(&address, day, &Zeroizing::new([9; 32])).unwrap();
+        let ends = || dir.online_identity().unwrap().certificate.expires_day;
+        let due = 20_000 + CERTIFIED_DAYS - WARN_DAYS;
+        assert!(!renew(due - 1));
+        assert_eq!(ends(), 20_000 + CERTIFIED_DAYS);
+        assert!(renew(due));
+        assert_eq!(ends(), due + CERTIFIED_DAYS);
+        fs::remove_file(dir.file(IDENTITY_KEY_FILE)).unwrap();
+        assert!(!renew(due + CERTIFIED_DAYS));
     }
 
     #[test]

@@ -33,6 +33,15 @@ pub enum LogEvent {
         /// Days left.
         days: u32,
     },
+    /// The server renewed its certificates by itself.
+    CertificateRenewed {
+        /// Days for which they hold.
+        days: u32,
+    },
+    /// The certificates cannot be read or renewed; those that were read before are used on.
+    CertificateFailed,
+    /// The administrator's commands cannot reach the running server; they take hold all the same, within seconds.
+    ControlFailed,
     /// A transaction failed; nothing of it was acknowledged.
     StoreFailed {
         /// Requests that were refused for it.
@@ -63,7 +72,9 @@ impl LogEvent {
     fn level(self) -> Level {
         match self {
             Self::Started { .. } | Self::Stopping { .. } | Self::Stopped => Level::INFO,
-            Self::CertificateEndsSoon { .. } | Self::ConnectionsFull { .. } => Level::WARN,
+            Self::CertificateEndsSoon { .. } | Self::ConnectionsFull { .. } | Self::ControlFailed => Level::WARN,
+            Self::CertificateRenewed { .. } => Level::INFO,
+            Self::CertificateFailed => Level::ERROR,
             Self::SlowConsumerClosed { .. } | Self::MalformedClosed => Level::INFO,
             Self::StopFailed { .. } | Self::StoreFailed { .. } => Level::ERROR,
             Self::MaintenanceFailed | Self::AcceptFailed { .. } => Level::ERROR,
@@ -78,12 +89,16 @@ impl LogEvent {
             Self::Stopping { connections } => ("stopping", "the server stops", number(connections), ""),
             Self::Stopped => ("stopped", "everything is stored and closed", 0, ""),
             Self::StopFailed { fault } => ("stop_failed", "the store did not close as it should", 0, fault),
-            Self::CertificateEndsSoon { days } => (
-                "certificate_ends_soon",
-                "run `aside-server certify` and start again within so many days",
-                days.into(),
-                "",
-            ),
+            Self::CertificateEndsSoon { days } => {
+                ("certificate_ends_soon", "run `aside-server certify` within so many days", days.into(), "")
+            }
+            Self::CertificateRenewed { days } => {
+                ("certificate_renewed", "the server renewed its certificates for so many days", days.into(), "")
+            }
+            Self::CertificateFailed => {
+                ("certificate_failed", "the certificates cannot be read or renewed; run `aside-server certify`", 0, "")
+            }
+            Self::ControlFailed => ("control_failed", "control.sock cannot be made", 0, ""),
             Self::StoreFailed { requests } => {
                 ("store_failed", "a transaction failed; look at the disk", number(requests), "")
             }

@@ -27,7 +27,7 @@ pub fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-const CORE: [(&str, &str); 8] = [
+const CORE: [(&str, &str); 9] = [
     ("requests_answered_total", "Requests that were done."),
     ("requests_refused_total", "Requests that were refused."),
     ("entries_appended_total", "Entries that were stored in channels."),
@@ -35,6 +35,7 @@ const CORE: [(&str, &str); 8] = [
     ("frames_pushed_total", "Frames that were pushed."),
     ("commits_total", "Transactions that were synced."),
     ("commits_failed_total", "Transactions that failed."),
+    ("requests_damaged_total", "Requests that met a damaged row of the database."),
     ("maintenance_failed_total", "Failures of the store's upkeep."),
 ];
 
@@ -49,6 +50,7 @@ impl Metrics {
             counters.pushed,
             counters.commits,
             counters.commits_failed,
+            counters.damaged,
             counters.maintenance_failed,
         ];
         for (counter, value) in self.core.iter().zip(values) {

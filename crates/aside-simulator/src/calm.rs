@@ -2,18 +2,21 @@
 
 use crate::check;
 use crate::client::{Client, Crash};
+use crate::database;
 use crate::dice::Dice;
 use crate::link::Wire;
 use crate::server::Server;
 use aside_engine::content::MessageId;
 use aside_engine::conversation::ConversationId;
-use aside_engine::input::{Answer, Command, ConnectionKind, Input, Link, Now};
-use aside_engine::view::{Contact, Conversation, Message};
+use aside_engine::input::{Answer, Command, ConnectionKind, DeviceCommand, GroupChange, History, Input, Link, Now};
+use aside_engine::recovery::BackupPace;
+use aside_engine::view::{Contact, Conversation, Message, parse_device_id};
 use aside_engine::{Defects, Engine};
+use aside_protocol::address::AccountAddress;
 use aside_protocol::id::Binding;
 use aside_protocol::inbox::InviteToken;
 use aside_protocol::key::SigningKey;
-use aside_protocol::link::{ContactLink, InviteLink, ServerPin, TlsTrust};
+use aside_protocol::link::{ContactLink, DeviceLink, InviteLink, ServerPin, TlsTrust};
 use aside_server::core::{self, Input as ServerInput, Output as ServerOutput};
 
 /// Rounds after which a world that still moves is given up on.
@@ -30,6 +33,8 @@ pub struct Calm {
     clients: Vec<Client>,
     lie: Option<Lie>,
     links: Vec<ContactLink>,
+    sent: Vec<(usize, ConnectionKind, Vec<u8>)>,
+    pin: ServerPin,
 }
 
 impl Calm {
@@ -51,8 +56,16 @@ impl Calm {
         let address: aside_protocol::address::ServerAddress = "calm.example".parse().map_err(|_| "address")?;
         let pin = ServerPin { address: address.clone(), identity_key, tls: TlsTrust::Pinned };
         let server = Server::new(address, dice.fork(), None);
-        let mut calm =
-            Self { dice, now_ms: 1_767_225_600_000, server, clients: Vec::new(), lie: None, links: Vec::new() };
+        let mut calm = Self {
+            dice,
+            now_ms: 1_767_225_600_000,
+            server,
+            clients: Vec::new(),
+            lie: None,
+            links: Vec::new(),
+            sent: Vec::new(),
+            pin: pin.clone(),
+        };
         for number in 0..people {
             let token = InviteToken(calm.dice.bytes());
             calm.server.invite(&token, core::Now { unix_ms: calm.now_ms.unsigned_abs() }.day())?;
@@ -72,6 +85,47 @@ impl Calm {
         Ok(calm)
     }
 
+    /// Somebody without an account, whose device backs up, tries and restores within seconds and minutes.
+    ///
+    /// # Panics
+    /// If no database can be made.
+    #[allow(clippy::panic)]
+    pub fn newcomer(&mut self) -> usize {
+        let (number, randomness) = (self.clients.len(), self.dice.fork());
+        match Client::new(format!("p{number}"), randomness, Defects::default()) {
+            Ok(client) => self.clients.push(client),
+            Err(fault) => panic!("no newcomer: {fault}"),
+        }
+        self.back_up(number);
+        number
+    }
+
+    /// From here on, somebody's account is backed up a second after the last change, and its backup tried every hour.
+    pub fn back_up(&mut self, who: usize) {
+        self.stop(who);
+        if let Some(client) = self.clients.get_mut(who) {
+            client.back_up(BackupPace { settle_ms: 1_000, try_every_ms: 3_600_000 });
+        }
+        self.start(who);
+    }
+
+    /// The server, as links name it.
+    pub fn pin(&self) -> ServerPin {
+        self.pin.clone()
+    }
+
+    /// Carries out a command that may be declined; the words, if it is.
+    ///
+    /// # Errors
+    /// The sentence that a person reads.
+    pub fn attempt(&mut self, who: usize, command: Command) -> Result<Answer, String> {
+        let now = Now { unix_ms: self.now_ms };
+        let client = self.clients.get_mut(who).ok_or("nobody")?;
+        let (answer, broken) = client.attempt(now, command);
+        self.server_loses(broken);
+        answer
+    }
+
     /// From here on, frames for clients go through this.
     pub fn lie(&mut self, lie: impl FnMut(usize, ConnectionKind, Vec<u8>) -> Vec<Vec<u8>> + 'static) {
         self.lie = Some(Box::new(lie));
@@ -80,6 +134,68 @@ impl Calm {
     /// The server is honest again.
     pub fn be_honest(&mut self) {
         self.lie = None;
+    }
+
+    /// The frames of somebody that have reached the server since this was asked last, of anybody.
+    pub fn reached_server(&mut self, who: usize) -> Vec<(ConnectionKind, Vec<u8>)> {
+        let sent = std::mem::take(&mut self.sent).into_iter();
+        sent.filter(|(sender, ..)| *sender == who).map(|(_, kind, bytes)| (kind, bytes)).collect()
+    }
+
+    /// Somebody's program stops, their database is changed by hand, and it starts again.
+    pub fn on_disk(&mut self, who: usize, change: impl FnOnce(&rusqlite::Connection)) {
+        self.stop(who);
+        if let Some(database) = self.clients.get_mut(who).and_then(Client::at_rest) {
+            change(database);
+        }
+        self.start(who);
+    }
+
+    /// A profile in which nothing was done yet: a device that is going to be linked.
+    pub fn new_profile(&mut self) -> usize {
+        let randomness = self.dice.fork();
+        let number = self.clients.len();
+        self.clients.extend(Client::new(format!("p{number}"), randomness, Defects::default()));
+        number
+    }
+
+    /// Shows a device link.
+    pub fn device_link(&mut self, who: usize) -> Option<DeviceLink> {
+        match self.command(who, Command::Device(DeviceCommand::MakeLink))? {
+            Answer::DeviceLink(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Lets a fresh profile ask to become a device, until both show a code or it failed.
+    pub fn ask_to_link(&mut self, old: usize, new: usize, name: &str) {
+        if let Some(link) = self.device_link(old) {
+            self.settle();
+            self.command(new, Command::Device(DeviceCommand::AcceptLink { link, name: name.to_owned() }));
+            self.settle_over(5_000);
+        }
+    }
+
+    /// Links a fresh profile to somebody's account; its number.
+    pub fn link_device(&mut self, old: usize, name: &str, history: History) -> usize {
+        let new = self.new_profile();
+        self.ask_to_link(old, new, name);
+        let request = self.engine(old).and_then(|engine| engine.device_requests().ok()?.pop());
+        if let Some(device) = request.and_then(|request| parse_device_id(&request.id)) {
+            self.command(old, Command::Device(DeviceCommand::Answer { device, given: Some(history) }));
+        }
+        self.settle_over(10_000);
+        new
+    }
+
+    /// Settles again and again while so much time passes, for what waits on purpose.
+    pub fn settle_over(&mut self, ms: i64) {
+        let end = self.now_ms.saturating_add(ms);
+        self.settle();
+        while self.now_ms < end {
+            self.wait_ms(500);
+            self.settle();
+        }
     }
 
     /// One adds the other by link; both go on talking.
@@ -115,6 +231,37 @@ impl Calm {
     /// The newest conversation.
     pub fn first_conversation(&self, who: usize) -> Option<Conversation> {
         self.engine(who)?.conversations().ok()?.into_iter().next()
+    }
+
+    /// Founds a group with people whom the founder knows already, and settles.
+    ///
+    /// # Panics
+    /// If the founder cannot.
+    #[allow(clippy::panic)]
+    pub fn found(&mut self, founder: usize, title: &str, others: &[usize]) -> ConversationId {
+        let members = others.iter().filter_map(|other| self.address_of(*other)).collect();
+        match self.command(founder, Command::CreateGroup { title: title.to_owned(), members }) {
+            Some(Answer::Conversation(id)) => {
+                self.settle();
+                id
+            }
+            other => panic!("the group cannot be founded: {other:?}"),
+        }
+    }
+
+    /// Changes a group, without waiting. `None`: it was refused.
+    pub fn change(&mut self, who: usize, conversation: ConversationId, change: GroupChange) -> Option<Answer> {
+        self.command(who, Command::ChangeGroup { conversation, change })
+    }
+
+    /// Somebody's address.
+    pub fn address_of(&self, who: usize) -> Option<AccountAddress> {
+        self.links.get(who).map(|link| link.address.clone())
+    }
+
+    /// One conversation, as somebody sees it.
+    pub fn conversation(&self, who: usize, id: &ConversationId) -> Option<Conversation> {
+        self.engine(who)?.conversation(id).ok()?
     }
 
     /// The contacts.
@@ -162,6 +309,67 @@ impl Calm {
         self.server_loses(broken);
     }
 
+    /// Changes somebody's database behind their program's back, which ends and starts again for it.
+    ///
+    /// # Panics
+    /// Where the statements are wrong, or change nothing that is there.
+    #[allow(clippy::panic)]
+    pub fn damage(&mut self, who: usize, sql: &str) {
+        self.stop(who);
+        let at_rest = self.clients.get_mut(who).and_then(Client::at_rest);
+        if let Some(Err(fault)) = at_rest.map(|connection| connection.execute_batch(sql)) {
+            panic!("the damage failed: {fault}");
+        }
+        self.start(who);
+    }
+
+    /// A copy of somebody's database as it is now.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    #[allow(clippy::panic)]
+    pub fn copy(&mut self, who: usize) -> Vec<u8> {
+        self.stop(who);
+        let at_rest = self.clients.get_mut(who).and_then(Client::at_rest);
+        let copy = at_rest.map(|connection| database::to_bytes(connection));
+        let Some(Ok(copy)) = copy else { panic!("no copy: {copy:?}") };
+        self.start(who);
+        copy
+    }
+
+    /// Puts a copy in the place of somebody's database, as a restored disk does.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    #[allow(clippy::panic)]
+    pub fn restore(&mut self, who: usize, copy: &[u8]) {
+        self.stop(who);
+        let at_rest = self.clients.get_mut(who).and_then(Client::at_rest);
+        let restored = at_rest.map(|connection| database::from_bytes(copy).map(|fresh| *connection = fresh));
+        let Some(Ok(())) = restored else { panic!("not restored: {restored:?}") };
+        self.start(who);
+    }
+
+    /// From here on somebody's program does ill, or is honest again.
+    pub fn set_defects(&mut self, who: usize, defects: Defects) {
+        self.stop(who);
+        if let Some(client) = self.clients.get_mut(who) {
+            client.set_defects(defects);
+        }
+        self.start(who);
+        self.settle();
+    }
+
+    /// A few rounds only, so that a test can interrupt what goes on.
+    pub fn rounds(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            self.wait_ms(100);
+            for who in 0..self.clients.len() {
+                self.turn(who);
+            }
+        }
+    }
+
     /// It starts again.
     pub fn start(&mut self, who: usize) {
         if let Some(client) = self.clients.get_mut(who)
@@ -187,6 +395,40 @@ impl Calm {
     /// Time passes.
     pub fn wait_ms(&mut self, ms: i64) {
         self.now_ms = self.now_ms.saturating_add(ms);
+    }
+
+    /// Time passes in steps, with everything that it brings.
+    pub fn live(&mut self, seconds: i64) {
+        for _ in 0..seconds.saturating_mul(4) {
+            self.wait_ms(250);
+            // Whatever can move at once does: a request, its answer, and what follows from it.
+            for _ in 0..4 {
+                let moved = (0..self.clients.len()).filter(|who| self.turn(*who)).count();
+                if moved == 0 {
+                    break;
+                }
+            }
+        }
+        self.settle();
+    }
+
+    /// Runs for so many turns of one person each, and stops in the middle of things.
+    pub fn take_turns(&mut self, turns: usize) {
+        for turn in 0..turns {
+            self.now_ms = self.now_ms.saturating_add(5);
+            if let Some(who) = turn.checked_rem(self.clients.len()) {
+                self.turn(who);
+            }
+        }
+    }
+
+    /// The server forgets what has expired.
+    pub fn sweep(&mut self) {
+        for _ in 0..4 {
+            let outputs =
+                self.server.handle(core::Now { unix_ms: self.now_ms.unsigned_abs() }, vec![ServerInput::Tick]);
+            self.deliver(outputs);
+        }
     }
 
     /// Runs until nothing moves.
@@ -237,6 +479,7 @@ impl Calm {
         let Some(client) = self.clients.get_mut(who) else { return false };
         let mut inputs = Vec::new();
         for (link, wire) in &mut client.wires {
+            self.sent.extend(wire.to_server.iter().map(|bytes| (who, link.kind, bytes.clone())));
             inputs.extend(
                 wire.to_server.drain(..).map(|bytes| ServerInput::decode(wire.connection, kind(*link), &bytes)),
             );

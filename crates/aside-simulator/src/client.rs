@@ -1,7 +1,9 @@
 //! One person's device: an engine over a database that survives its crashes.
 
 use crate::link::Wire;
-use aside_engine::input::{Answer, Command, Input, Link, Now, Output};
+use aside_engine::heal::HealPace;
+use aside_engine::input::{Answer, Change, Command, Input, Link, Now, Output};
+use aside_engine::recovery::BackupPace;
 use aside_engine::{Defects, Engine, Options};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::Connection;
@@ -27,6 +29,10 @@ pub(crate) struct Client {
     pub wires: BTreeMap<Link, Wire>,
     /// How often its engine gave an error; one that is not a person's is a defect by itself.
     pub engine_errors: Vec<String>,
+    /// What a person was told of since this was last emptied.
+    pub changed: Vec<Change>,
+    /// When the engine wants to be woken.
+    pub wake_at: Option<i64>,
 }
 
 impl Client {
@@ -36,6 +42,15 @@ impl Client {
             rotate_after_join_ms: 4_000,
             rotate_every_ms: 1_000_000_000_000,
             receipt_delay_ms: 400,
+            heal: HealPace {
+                answer_step_ms: 200,
+                own_first_ms: 500,
+                ask_again_ms: 3_000,
+                refound_after_ms: 20_000,
+                refound_alone_after_ms: 60_000,
+                gap_patience_ms: 30_000,
+            },
+            backups: None,
             defects,
         };
         let at_rest = Connection::open_in_memory().map_err(|error| error.to_string())?;
@@ -47,6 +62,8 @@ impl Client {
             options,
             wires: BTreeMap::new(),
             engine_errors: Vec::new(),
+            changed: Vec::new(),
+            wake_at: None,
         };
         client.start()?;
         Ok(client)
@@ -56,6 +73,11 @@ impl Client {
         self.engine.as_ref()
     }
 
+    /// From its next start on, the account is backed up to its server.
+    pub fn back_up(&mut self, pace: BackupPace) {
+        self.options.backups = Some(pace);
+    }
+
     pub fn is_running(&self) -> bool {
         self.engine.is_some()
     }
@@ -63,12 +85,24 @@ impl Client {
     pub fn start(&mut self) -> Result<(), String> {
         if let Some(connection) = self.at_rest.take() {
             self.engine = Some(Engine::open(connection, self.options).map_err(|error| error.to_string())?);
+            self.wake_at = Some(i64::MIN);
         }
         Ok(())
     }
 
+    /// What its program does wrong from its next start on.
+    pub fn set_defects(&mut self, defects: Defects) {
+        self.options.defects = defects;
+    }
+
+    /// The database, while the process does not run.
+    pub fn at_rest(&mut self) -> Option<&mut Connection> {
+        self.at_rest.as_mut()
+    }
+
     /// The process ends: memory and connections are gone, the database stays. Returns the wires that broke.
     pub fn crash(&mut self) -> Vec<Wire> {
+        self.wake_at = None;
         self.at_rest = self.engine.take().map(Engine::into_connection).or(self.at_rest.take());
         std::mem::take(&mut self.wires).into_values().collect()
     }
@@ -78,6 +112,9 @@ impl Client {
         let Some(engine) = &mut self.engine else { return Vec::new() };
         if crash == Crash::Before {
             return self.crash();
+        }
+        if matches!(input, Input::Tick) {
+            self.wake_at = None;
         }
         match engine.handle(now, &mut self.randomness, input) {
             Ok(outputs) => self.carry_out(outputs, crash),
@@ -107,6 +144,15 @@ impl Client {
         }
     }
 
+    /// Carries out a command that may be declined; the sentence that a person reads, if it is.
+    pub fn attempt(&mut self, now: Now, command: Command) -> (Result<Answer, String>, Vec<Wire>) {
+        let Some(engine) = &mut self.engine else { return (Err("it does not run".to_owned()), Vec::new()) };
+        match engine.command(now, &mut self.randomness, command) {
+            Ok((answer, outputs)) => (Ok(answer), self.carry_out(outputs, Crash::Never)),
+            Err(error) => (Err(error.to_string()), Vec::new()),
+        }
+    }
+
     fn carry_out(&mut self, outputs: Vec<Output>, crash: Crash) -> Vec<Wire> {
         let mut broken = Vec::new();
         for (done, output) in outputs.into_iter().enumerate() {
@@ -121,7 +167,11 @@ impl Client {
                     }
                 }
                 Output::Close { link, .. } => broken.extend(self.wires.remove(&link)),
-                Output::WantedChanged | Output::Changed(_) | Output::WakeAt { .. } => {}
+                Output::Changed(change) => self.changed.push(change),
+                Output::WakeAt { unix_ms } => {
+                    self.wake_at = Some(self.wake_at.map_or(unix_ms, |at| at.min(unix_ms)));
+                }
+                Output::WantedChanged => {}
             }
         }
         if matches!(crash, Crash::AfterOutputs(_)) {

@@ -1,25 +1,30 @@
-//! The whole world in one process: several engines, one server core, a network that delays and breaks, and crashes
-//! before and after every transaction and every output. Everything is decided by a seed, so every failure replays.
+//! The whole world in one process: several engines, server cores, a network that delays and breaks, and crashes before
+//! and after every transaction and every output. Everything is decided by a seed, so every failure replays.
 //!
-//! A [`World`] runs in two parts. First come the troubles: people write, devices and the server crash, connections
-//! break. Then everything is mended and runs until nothing moves, and the promises are checked ([`check`]). MLS bytes
-//! differ from run to run; no decision depends on them.
+//! A [`World`] runs in two parts. First come the troubles: people write and change their groups, devices and servers
+//! crash, connections break, some are away for weeks. Then everything is mended and runs until nothing moves, and the
+//! promises are checked ([`check`]). MLS bytes differ from run to run; no decision depends on them.
 
 pub mod calm;
 pub mod check;
 mod client;
+mod database;
 mod dice;
 mod link;
+pub mod plan;
+pub mod report;
 mod server;
-mod world;
+pub mod world;
 
 pub use check::Broken;
-pub use world::{Plan, PlantedDefect, World};
+pub use plan::{PLAN_VERSION, Plan, PlantedDefect};
+pub use report::Report;
+pub use world::World;
 
-/// Runs one world.
+/// Lives through the world of a seed.
 ///
 /// # Errors
-/// [`Broken`]: the promise that was broken, with what happened last.
-pub fn run(seed: u64, plan: &Plan) -> Result<world::Report, Broken> {
-    World::new(seed, plan).run()
+/// [`Broken`]: the promise that was broken, with the plan and what happened last.
+pub fn run(seed: u64, defect: Option<PlantedDefect>) -> Result<Report, Broken> {
+    World::new(seed, &Plan::of(seed, defect)).run()
 }

@@ -1,11 +1,17 @@
 //! `aside-simulator --worlds N`: lives through N worlds and says which broke a promise.
 
-use aside_simulator::{Plan, PlantedDefect, run};
+use aside_simulator::{Broken, Plan, PlantedDefect, Report, World};
 use clap::{Parser, ValueEnum};
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Broken worlds that are told in full; of the others only the promise is.
+const TOLD_MAX: usize = 1;
 
 #[derive(Parser)]
-#[command(about = "Lives through seeded worlds of clients, a server, crashes and broken connections")]
+#[command(about = "Lives through seeded worlds of devices, servers, crashes, absences and broken connections")]
 struct Arguments {
     /// How many worlds.
     #[arg(long, default_value_t = 2_000)]
@@ -13,6 +19,15 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// Only the world of this seed, with everything that happens in it if it breaks.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Absences last weeks, and messages expire.
+    #[arg(long)]
+    weeks: bool,
+    /// Devices lose group state.
+    #[arg(long)]
+    damage: bool,
     /// A fault to plant.
     #[arg(long)]
     defect: Option<Fault>,
@@ -28,6 +43,9 @@ enum Fault {
     RetryReEncrypts,
     DedupeOff,
     CompareAndSwapOff,
+    LostRaceForgotten,
+    WelcomeBeforeAcknowledgement,
+    WelcomeAtWrongPlace,
 }
 
 impl From<Fault> for PlantedDefect {
@@ -38,49 +56,72 @@ impl From<Fault> for PlantedDefect {
             Fault::RetryReEncrypts => PlantedDefect::RetryReEncrypts,
             Fault::DedupeOff => PlantedDefect::DedupeOff,
             Fault::CompareAndSwapOff => PlantedDefect::CompareAndSwapOff,
+            Fault::LostRaceForgotten => PlantedDefect::LostRaceForgotten,
+            Fault::WelcomeBeforeAcknowledgement => PlantedDefect::WelcomeBeforeAcknowledgement,
+            Fault::WelcomeAtWrongPlace => PlantedDefect::WelcomeAtWrongPlace,
         }
     }
-}
-
-/// The plan of a world: seeds differ in people as well as in luck.
-fn plan(seed: u64, defect: Option<PlantedDefect>) -> Plan {
-    let people = if seed.is_multiple_of(4) { 3 } else { 2 };
-    let trouble_per_mille = [20, 60, 120].get(seed as usize / 2 % 3).copied().unwrap_or(60);
-    Plan { people, trouble_per_mille, defect, ..Plan::default() }
 }
 
 fn main() -> ExitCode {
-    let Arguments { worlds, from, defect, threads } = Arguments::parse();
+    let Arguments { worlds, from, seed, weeks, damage, defect, threads } = Arguments::parse();
     let defect = defect.map(PlantedDefect::from);
-    let (mut broken, mut messages, mut acknowledged, mut crashes, mut breaks) = (0_u64, 0, 0, 0, 0);
-    let outcomes = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.max(1))
-            .map(|worker| {
-                scope.spawn(move || {
-                    let seeds = (from..from.saturating_add(worlds)).filter(|seed| seed % threads.max(1) == worker);
-                    seeds.map(|seed| run(seed, &plan(seed, defect))).collect::<Vec<_>>()
-                })
-            })
-            .collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect::<Vec<_>>()
+    let live = |seed: u64| {
+        let mut plan = Plan::of(seed, defect);
+        if weeks {
+            plan = plan.with_weeks_away();
+        }
+        if damage {
+            plan = plan.with_damage();
+        }
+        World::new(seed, &plan).run()
+    };
+    if let Some(seed) = seed {
+        return only(seed, live(seed));
+    }
+    let begin = Instant::now();
+    let next = AtomicU64::new(from);
+    let end = from.saturating_add(worlds);
+    let sum = Mutex::new((Report::default(), Vec::<Broken>::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        return;
+                    }
+                    let outcome = live(seed);
+                    let Ok(mut sum) = sum.lock() else { return };
+                    match outcome {
+                        Ok(report) => sum.0 += report,
+                        Err(broken) => {
+                            eprintln!("world {seed}: {}", broken.promise);
+                            sum.1.push(broken);
+                        }
+                    }
+                }
+            });
+        }
     });
-    for outcome in &outcomes {
-        match outcome {
-            Ok(report) => {
-                messages += report.messages;
-                acknowledged += report.acknowledged;
-                crashes += report.crashes;
-                breaks += report.breaks;
-            }
-            Err(fault) => {
-                broken += 1;
-                eprintln!("{fault}");
-            }
+    let Ok((report, mut broken)) = sum.into_inner() else { return ExitCode::FAILURE };
+    broken.sort_by_key(|broken| broken.seed);
+    broken.iter().take(TOLD_MAX).for_each(|broken| eprintln!("{broken}"));
+    println!("{report}, {} seconds; {} broken", begin.elapsed().as_secs(), broken.len());
+    // A world that panicked is neither.
+    if broken.is_empty() && report.worlds == worlds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn only(seed: u64, outcome: Result<Report, Broken>) -> ExitCode {
+    match outcome {
+        Ok(report) => {
+            println!("world {seed}: {report}");
+            ExitCode::SUCCESS
+        }
+        Err(broken) => {
+            broken.trace.iter().for_each(|line| eprintln!("    {line}"));
+            eprintln!("world {seed}: {}\n    {}", broken.promise, broken.plan);
+            ExitCode::FAILURE
         }
     }
-    println!(
-        "{} worlds lived, {broken} broken; {messages} messages, {acknowledged} acknowledged, {crashes} crashes, {breaks} broken connections",
-        outcomes.len()
-    );
-    if broken == 0 && outcomes.len() as u64 == worlds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

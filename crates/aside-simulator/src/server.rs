@@ -1,10 +1,12 @@
 //! The server of the world: the real core over a store that forgets at a crash what was not committed.
 
 use aside_protocol::address::ServerAddress;
+use aside_protocol::channel::Entry;
+use aside_protocol::id::ChannelId;
 use aside_protocol::inbox::InviteToken;
 use aside_server::core::{ConnectionId, Core, CoreConfig, Defect, Input, Now, Output};
-use aside_server::store::Store;
 use aside_server::store::volatile::VolatileStore;
+use aside_server::store::{AccountStore, ChannelState, ChannelStore, Page, Store, StoreError};
 use rand_chacha::ChaCha8Rng;
 
 pub(crate) struct Server {
@@ -66,5 +68,24 @@ impl Server {
             Some(core) => core.handle_batch(now, &mut self.randomness, inputs),
             None => Vec::new(),
         }
+    }
+
+    /// A channel with its whole log, as it is stored; absent if this server has no such channel.
+    pub fn log(&mut self, channel: &ChannelId) -> Result<Option<(ChannelState, Vec<Entry>)>, String> {
+        let Some(core) = &mut self.core else { return Ok(None) };
+        let store = core.store();
+        // With a planted defect a transaction is open already.
+        let is_begun = store.begin().is_ok();
+        let mut read = || -> Result<Option<(ChannelState, Vec<Entry>)>, StoreError> {
+            let Some(state) = store.find_channel(channel)? else { return Ok(None) };
+            let page = Page { items_max: usize::MAX, bytes_max: usize::MAX };
+            let entries = store.read_entries(state.number, 0, state.end.seq, page)?;
+            Ok(Some((state, entries)))
+        };
+        let log = read().map_err(|error| format!("{error:?}"));
+        if is_begun {
+            store.rollback();
+        }
+        log
     }
 }

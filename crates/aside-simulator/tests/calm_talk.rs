@@ -208,3 +208,16 @@ fn a_deleted_chat_comes_back_with_the_next_message_and_without_its_history() {
     calm.settle();
     assert_eq!(calm.texts(0), ["after"]);
 }
+
+#[test]
+fn a_message_that_waited_longer_than_it_would_have_been_kept_is_sent_all_the_same() {
+    let mut calm = pair();
+    // It is encrypted, and lost on the way.
+    calm.write(0, "patience").unwrap();
+    calm.disconnect(0);
+    calm.wait_ms(40 * 86_400_000);
+    calm.settle();
+    assert_eq!(calm.texts(1), ["patience"]);
+    assert_eq!(calm.timeline(0).first().map(|row| row.failure.clone()), Some(None));
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}

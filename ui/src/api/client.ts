@@ -1,12 +1,21 @@
 // Typed calls to the local client. Everything that leaves the page goes through request().
 import type {
   ApiError,
+  BackupMade,
   Contact,
   ContactLink,
   Conversation,
+  Device,
+  DeviceLink,
+  DeviceRequest,
+  GroupInvite,
+  HistoryLength,
   InviteInfo,
+  JoinRequest,
   Message,
   MessagePage,
+  NoticeAction,
+  Role,
   SafetyNumber,
   Settings,
   State,
@@ -41,6 +50,12 @@ export function onSignedOut(listener: () => void): void {
 }
 
 async function request<T>(method: Method, path: string, body?: unknown, last = false): Promise<T> {
+  const response = await answered(method, path, body, last);
+  if (response.status === 204) return undefined as T;
+  return (await response.json()) as T;
+}
+
+async function answered(method: Method, path: string, body: unknown, last: boolean): Promise<Response> {
   const init: RequestInit = { method, credentials: 'same-origin', keepalive: last };
   if (body !== undefined) {
     init.headers = { 'content-type': 'application/json' };
@@ -53,8 +68,7 @@ async function request<T>(method: Method, path: string, body?: unknown, last = f
     throw new Unreachable();
   }
   if (!response.ok) throw await refusal(response);
-  if (response.status === 204) return undefined as T;
-  return (await response.json()) as T;
+  return response;
 }
 
 async function refusal(response: Response): Promise<Refused> {
@@ -72,8 +86,14 @@ async function refusal(response: Response): Promise<Refused> {
 }
 
 const conversationPath = (id: string) => `/conversations/${encodeURIComponent(id)}`;
+const groupPath = (id: string, part: string) => `${conversationPath(id)}/${part}`;
+const memberPath = (id: string, address: string) => groupPath(id, `members/${encodeURIComponent(address)}`);
+const contactPath = (address: string) => `/contacts/${encodeURIComponent(address)}`;
 const messagePath = (conversation: string, message: string) =>
   `${conversationPath(conversation)}/messages/${encodeURIComponent(message)}`;
+
+/** Whom to add. Other keys than the known ones are only taken when the person has said so. */
+export type Whom = { link: string; accept_other_keys?: true } | { name: string };
 
 export interface PageRequest {
   before?: number;
@@ -117,11 +137,60 @@ export const api = {
   setVerified: (id: string, verified: boolean) =>
     request<SafetyNumber>('PUT', `${conversationPath(id)}/safety`, { verified }),
 
+  matchesSafety: (id: string, code: string) =>
+    request<SafetyNumber & { matches: boolean }>('POST', `${conversationPath(id)}/safety/scan`, { code }),
+  declineRequest: (id: string, how: { block: boolean; report: boolean }, last = false) =>
+    request<void>('POST', `${conversationPath(id)}/decline`, how, last),
+  answerNotice: (id: string, action: NoticeAction) =>
+    request<Conversation>('POST', `${conversationPath(id)}/notice`, { action }),
+  report: (conversation: string, messages: string[], note: string) =>
+    request<void>('POST', '/reports', { conversation, messages, note }),
+
   createGroup: (title: string, members: string[]) =>
     request<Conversation>('POST', '/groups', { title, members }),
+  joinGroup: (link: string) => request<Conversation>('POST', '/groups/join', { link }),
+  setGroupTitle: (id: string, title: string) => request<Conversation>('PUT', groupPath(id, 'group'), { title }),
+  setGroupPicture: (id: string, picture: { image: string; media_type: string } | null) =>
+    request<Conversation>('PUT', groupPath(id, 'picture'), picture ?? { image: null }),
+  addMembers: (id: string, members: string[]) => request<Conversation>('POST', groupPath(id, 'members'), { members }),
+  removeMember: (id: string, address: string, last = false) =>
+    request<Conversation>('DELETE', memberPath(id, address), undefined, last),
+  setRole: (id: string, address: string, role: Role) => request<Conversation>('PUT', memberPath(id, address), { role }),
+  leaveGroup: (id: string, last = false) => request<void>('POST', groupPath(id, 'leave'), undefined, last),
+  invite: (id: string) => request<GroupInvite | null>('GET', groupPath(id, 'invite')),
+  makeInvite: (id: string) => request<GroupInvite>('POST', groupPath(id, 'invite')),
+  withdrawInvite: (id: string) => request<void>('DELETE', groupPath(id, 'invite')),
+  joinRequests: (id: string) => request<JoinRequest[]>('GET', groupPath(id, 'join-requests')),
+  answerJoinRequest: (id: string, address: string, accept: boolean) =>
+    request<Conversation>('POST', groupPath(id, `join-requests/${encodeURIComponent(address)}`), { accept }),
+
   contacts: () => request<Contact[]>('GET', '/contacts'),
-  addContact: (link: string) => request<Contact>('POST', '/contacts', { link }),
-  makeLink: () => request<ContactLink>('POST', '/contacts/link'),
+  addContact: (who: Whom) => request<Contact>('POST', '/contacts', who),
+  /** Null where they are no contact. */
+  changeContact: (address: string, changes: { display_name?: string; blocked?: boolean }) =>
+    request<Contact | null>('PUT', contactPath(address), changes),
+  removeContact: (address: string, last = false) => request<void>('DELETE', contactPath(address), undefined, last),
+  links: () => request<ContactLink[]>('GET', '/contacts/links'),
+  makeLink: (fresh = false) => request<ContactLink>('POST', '/contacts/link', { fresh }),
+  withdrawLink: (id: string) => request<void>('DELETE', `/contacts/links/${encodeURIComponent(id)}`),
+
+  devices: () => request<Device[]>('GET', '/devices'),
+  renameDevice: (id: string, name: string) => request<Device>('PUT', `/devices/${encodeURIComponent(id)}`, { name }),
+  revokeDevice: (id: string, phrase?: string) =>
+    request<Device[]>('DELETE', `/devices/${encodeURIComponent(id)}`, phrase === undefined ? {} : { phrase }),
+  makeDeviceLink: () => request<DeviceLink>('POST', '/devices/link'),
+  deviceRequests: () => request<DeviceRequest[]>('GET', '/devices/requests'),
+  answerDeviceRequest: (id: string, accept: boolean, history: HistoryLength) =>
+    request<void>('POST', `/devices/requests/${encodeURIComponent(id)}`, { accept, history }),
+  acceptDeviceLink: (link: string, name: string) => request<State>('POST', '/devices/accept', { link, name }),
+
+  phrase: () => request<{ words: string[] }>('GET', '/recovery/phrase'),
+  confirmPhrase: (words: string[]) => request<State>('POST', '/recovery/confirm', { words }),
+  restore: (from: { address?: string; server_link?: string; phrase: string; file?: string }) =>
+    request<State>('POST', '/recovery/restore', from),
+  backUp: () => request<BackupMade>('POST', '/backups'),
+  backupFile: async () => (await answered('GET', '/backups/file', undefined, false)).blob(),
+
   saveSettings: (changes: Partial<Settings>) => request<Settings>('PUT', '/settings', changes),
   quit: () => request<void>('POST', '/quit'),
 };

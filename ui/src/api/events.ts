@@ -24,6 +24,8 @@ const EVENT_TYPES: ServerEvent['type'][] = [
   'conversation_removed',
   'message',
   'contact',
+  'device',
+  'device_request',
   'typing',
 ];
 

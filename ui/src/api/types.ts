@@ -25,6 +25,23 @@ export interface Settings {
   notifications: boolean;
 }
 
+/** A new device on its way into an account. */
+export interface Linking {
+  state: 'asking' | 'waiting' | 'receiving' | 'failed';
+  /** To compare with the other device's. */
+  code?: string;
+  /** What went wrong, and what to do. */
+  words?: string;
+}
+
+export interface BackupState {
+  /** When the newest automatic backup was made. */
+  at: number | null;
+  /** Whether the last trial showed that it can be restored; null before the first. */
+  ok: boolean | null;
+  words?: string;
+}
+
 export interface State {
   version: string;
   profile: string;
@@ -33,7 +50,38 @@ export interface State {
   connections: ServerConnection[];
   settings: Settings;
   unread_total: number;
+  requests_total: number;
+  linking?: Linking;
+  recovery: { confirmed: boolean; backup: BackupState };
+  device: { id: string; name: string };
+  limits: { group_members: number };
 }
+
+export interface Device {
+  id: string;
+  name: string;
+  is_this: boolean;
+  added_at: number;
+  revoked_at?: number;
+}
+
+export interface DeviceLink {
+  link: string;
+  /** A complete <svg> element. */
+  qr: string;
+  expires_at: number;
+}
+
+/** A device that has used a link, and waits to be let in. */
+export interface DeviceRequest {
+  id: string;
+  name: string;
+  code: string;
+  at: number;
+}
+
+/** How much of the past a new device is given. */
+export type HistoryLength = 'all' | 'month' | 'none';
 
 export interface Person {
   address: string;
@@ -41,8 +89,14 @@ export interface Person {
   is_self: boolean;
 }
 
+export type Role = 'admin' | 'member';
+
 export interface Member extends Person {
-  role: 'admin' | 'member';
+  role: Role;
+  verified: boolean;
+  /** On the way in or out until the group's next change is done. */
+  state: 'member' | 'adding' | 'leaving';
+  devices: number;
 }
 
 export type ConversationState =
@@ -64,6 +118,15 @@ export interface MessagePreview {
   delivery?: DeliveryState;
 }
 
+export type NoticeAction = 'accept_keys' | 'compare' | 'continue' | 'leave';
+
+/** Something that a person should know or decide about a conversation. */
+export interface Notice {
+  kind: 'key_changed' | 'fork' | 'healing' | 'removed' | 'lost';
+  text: string;
+  actions: NoticeAction[];
+}
+
 export interface Conversation {
   id: string;
   kind: 'direct' | 'group';
@@ -78,6 +141,29 @@ export interface Conversation {
   draft: string;
   state: ConversationState;
   paused_reason?: string;
+  /** Groups: what I may do. */
+  my_role?: Role;
+  /** Where the group's picture is; the path changes with the picture. */
+  picture?: string;
+  blocked?: boolean;
+  /** Groups: I am no longer in it. */
+  left?: boolean;
+  /** Groups: people who came by the link and wait for an admin. */
+  join_requests?: number;
+  notice?: Notice;
+}
+
+export interface GroupInvite {
+  link: string;
+  qr: string;
+  expires_at: number;
+  uses: number;
+}
+
+export interface JoinRequest {
+  address: string;
+  display_name: string;
+  at: number;
 }
 
 export interface ReplyReference {
@@ -104,6 +190,8 @@ export interface Message {
   position: number;
   /** Own messages only. */
   delivery?: DeliveryState;
+  /** Groups: from somebody whom I have blocked; shown only when asked for. */
+  from_blocked?: boolean;
   /** With delivery 'failed': what went wrong and what to do. */
   failure?: string;
   edited: boolean;
@@ -121,17 +209,26 @@ export interface MessagePage {
 export interface Contact {
   address: string;
   display_name: string;
-  conversation_id: string;
+  /** Absent where somebody is blocked and no contact. */
+  conversation_id?: string;
   state: 'adding' | 'active' | 'failed';
   failure?: string;
   verified: boolean;
+  blocked: boolean;
+  /** A notice about their keys waits in a conversation. */
+  key_changed: boolean;
+  /** Where only their server vouches for their keys: what that means and what to do. */
+  unvouched?: string;
 }
 
 export interface ContactLink {
+  id: string;
   link: string;
   /** A complete <svg> element, black on white with its quiet zone. */
   qr_svg: string;
   expires_at: number;
+  /** How many people have used it. */
+  used: number;
 }
 
 export interface SafetyNumber {
@@ -139,6 +236,11 @@ export interface SafetyNumber {
   digits: string[];
   qr_svg: string;
   verified: boolean;
+}
+
+export interface BackupMade {
+  at: number;
+  bytes: number;
 }
 
 export interface InviteInfo {
@@ -160,4 +262,6 @@ export type ServerEvent =
   | { type: 'conversation_removed'; data: { id: string } }
   | { type: 'message'; data: Message }
   | { type: 'contact'; data: Contact }
+  | { type: 'device'; data: Device[] }
+  | { type: 'device_request'; data: unknown }
   | { type: 'typing'; data: { conversation_id: string; person: Person; until: number } };

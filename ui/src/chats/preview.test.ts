@@ -26,6 +26,16 @@ describe('previewOf', () => {
     expect(previewOf(base, false)).toMatchObject({ tone: 'plain', text: 'Hello' });
   });
 
+  it('says what has become of a conversation before what was said in it', () => {
+    const notice = (kind: 'healing' | 'fork' | 'removed') => ({ kind, text: '', actions: [] });
+    expect(previewOf({ ...base, left: true }, false).text).toBe(words.chats.left);
+    expect(previewOf({ ...base, left: true, notice: notice('removed') }, false).text).toBe(words.chats.removed);
+    expect(previewOf({ ...base, blocked: true }, false).text).toBe(words.chats.blocked);
+    expect(previewOf({ ...base, notice: notice('fork') }, false)).toMatchObject({ tone: 'problem', text: words.chats.paused });
+    expect(previewOf({ ...base, notice: notice('healing') }, false).text).toBe('Hello');
+    expect(previewOf({ ...base, kind: 'group', state: 'pending', last_message: null }, false).text).toBe(words.chats.pendingGroup);
+  });
+
   it('shows no draft for the conversation that is open', () => {
     expect(previewOf({ ...base, draft: 'half' }, true).tone).toBe('plain');
   });

@@ -1,5 +1,5 @@
 // The one line under a name. What the person must act on outranks a draft, a draft outranks news.
-import type { Conversation, DeliveryState } from '../api/types';
+import type { Conversation, DeliveryState, Notice } from '../api/types';
 import { words } from '../words';
 
 export interface Preview {
@@ -10,16 +10,27 @@ export interface Preview {
   delivery?: DeliveryState;
 }
 
+/** Healing goes on by itself; everything else that is noticed waits for the person. */
+export function stopsWriting(notice: Notice | undefined): boolean {
+  return notice !== undefined && notice.kind !== 'healing';
+}
+
 export function previewOf(conversation: Conversation, open: boolean): Preview {
   const last = conversation.last_message;
-  if (conversation.state === 'paused') return { tone: 'problem', lead: '', text: words.chats.paused };
+  if (conversation.notice?.kind === 'removed') return { tone: 'muted', lead: '', text: words.chats.removed };
+  if (conversation.left) return { tone: 'muted', lead: '', text: words.chats.left };
+  if (conversation.blocked) return { tone: 'muted', lead: '', text: words.chats.blocked };
+  if (conversation.state === 'paused' || stopsWriting(conversation.notice)) {
+    return { tone: 'problem', lead: '', text: words.chats.paused };
+  }
   if (last?.delivery === 'failed') return { tone: 'problem', lead: words.chats.notSent, text: last.text };
   if (conversation.draft.trim() && !open) {
     return { tone: 'draft', lead: words.chats.draft, text: conversation.draft };
   }
   if (conversation.state === 'request') return { tone: 'notice', lead: '', text: words.chats.wantsToTalk };
   if (!last) {
-    const text = conversation.state === 'pending' ? words.chats.pending : words.chats.noMessages;
+    const waiting = conversation.kind === 'group' ? words.chats.pendingGroup : words.chats.pending;
+    const text = conversation.state === 'pending' ? waiting : words.chats.noMessages;
     return { tone: 'muted', lead: '', text };
   }
   // Only a message that was deleted has no words.

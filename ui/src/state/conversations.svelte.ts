@@ -11,17 +11,30 @@ class Conversations {
   #byId = new SvelteMap<string, Conversation>();
   /** Deleted on the screen, with undo still open. */
   #hidden = new SvelteSet<string>();
+  /** Changed on the screen, with undo still open. */
+  #pretended = new SvelteMap<string, Partial<Conversation>>();
   #freshness = new Freshness();
 
+  /** All of them, the newest first. */
   list = $derived(
     [...this.#byId.values()]
       .filter((conversation) => !this.#hidden.has(conversation.id))
+      .map((conversation) => this.#asShown(conversation))
       .sort((a, b) => b.updated_at - a.updated_at),
   );
-  unreadTotal = $derived(this.list.reduce((sum, conversation) => sum + conversation.unread_count, 0));
+  /** Strangers who want to talk. */
+  requests = $derived(this.list.filter((conversation) => conversation.state === 'request'));
+  chats = $derived(this.list.filter((conversation) => conversation.state !== 'request'));
+  unreadTotal = $derived(this.chats.reduce((sum, conversation) => sum + conversation.unread_count, 0));
 
   find(id: string | undefined): Conversation | undefined {
-    return id === undefined || this.#hidden.has(id) ? undefined : this.#byId.get(id);
+    const conversation = id === undefined || this.#hidden.has(id) ? undefined : this.#byId.get(id);
+    return conversation && this.#asShown(conversation);
+  }
+
+  #asShown(conversation: Conversation): Conversation {
+    const pretended = this.#pretended.get(conversation.id);
+    return pretended ? { ...conversation, ...pretended } : conversation;
   }
 
   async refetch(): Promise<void> {
@@ -70,6 +83,14 @@ class Conversations {
 
   unhide(id: string): void {
     this.#hidden.delete(id);
+  }
+
+  pretend(id: string, changes: Partial<Conversation>): void {
+    this.#pretended.set(id, changes);
+  }
+
+  unpretend(id: string): void {
+    this.#pretended.delete(id);
   }
 
   /** What the person sees at once, before the client has answered. */

@@ -4,6 +4,7 @@ import { EventStream } from '../api/events';
 import type { Message, ServerEvent } from '../api/types';
 import { announceArrival } from './announce.svelte';
 import { conversations } from './conversations.svelte';
+import { devices } from './devices.svelte';
 import { notifyArrival } from './notify';
 import { people } from './people.svelte';
 import { router } from './route.svelte';
@@ -51,6 +52,7 @@ class Live {
       await Promise.all([
         conversations.refetch(),
         people.refetch(),
+        devices.refetchRequests(),
         timelines.refreshAll(this.#shown()),
       ]);
     } catch (error) {
@@ -74,6 +76,11 @@ class Live {
         return this.#message(event.data);
       case 'contact':
         return people.upsert(event.data);
+      case 'device':
+        return devices.adopt(event.data);
+      case 'device_request':
+        void devices.refetchRequests().catch(() => undefined);
+        return;
       case 'typing':
         return typing.mark(event.data.conversation_id, event.data.person, event.data.until);
     }
@@ -84,7 +91,7 @@ class Live {
     const isNew = arrived && this.#seen.note(message.id);
     timelines.upsert(message);
     typing.clear(message.conversation_id, message.sender);
-    if (!isNew || Date.now() - message.sent_at > RECENT_MS) return;
+    if (!isNew || message.from_blocked || Date.now() - message.sent_at > RECENT_MS) return;
     announceArrival(message, this.#shown() === message.conversation_id);
     notifyArrival(message);
   }

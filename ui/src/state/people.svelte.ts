@@ -1,6 +1,6 @@
 // Contacts, and the link by which others become one.
-import { SvelteMap } from 'svelte/reactivity';
-import { api } from '../api/client';
+import { SvelteMap, SvelteSet } from 'svelte/reactivity';
+import { api, type Whom } from '../api/client';
 import type { Contact, ContactLink } from '../api/types';
 import type { LoadPhase } from './conversations.svelte';
 import { Freshness } from './freshness';
@@ -10,15 +10,21 @@ const LINK_SPARE_MS = 60 * 60 * 1000;
 class People {
   phase = $state<LoadPhase>('loading');
   #byAddress = new SvelteMap<string, Contact>();
+  /** Removed on the screen, with undo still open. */
+  #hidden = new SvelteSet<string>();
   #freshness = new Freshness();
   #link: ContactLink | null = null;
 
   list = $derived(
-    [...this.#byAddress.values()].sort((a, b) => a.display_name.localeCompare(b.display_name)),
+    [...this.#byAddress.values()]
+      .filter((contact) => !this.#hidden.has(contact.address))
+      .sort((a, b) => a.display_name.localeCompare(b.display_name)),
   );
+  /** Who can be asked into a group. */
+  reachable = $derived(this.list.filter((contact) => contact.state === 'active' && !contact.blocked));
 
   find(address: string | undefined): Contact | undefined {
-    return address === undefined ? undefined : this.#byAddress.get(address);
+    return address === undefined || this.#hidden.has(address) ? undefined : this.#byAddress.get(address);
   }
 
   async refetch(): Promise<void> {
@@ -49,11 +55,35 @@ class People {
     this.#byAddress.set(contact.address, contact);
   }
 
-  async add(link: string): Promise<Contact> {
-    // An event that came meanwhile is newer than the answer.
+  async add(who: Whom): Promise<Contact> {
+    const contact = await this.#take(api.addContact(who));
+    if (!contact) throw new Error('a contact was added and is not there');
+    return contact;
+  }
+
+  async change(address: string, changes: { display_name?: string; blocked?: boolean }): Promise<void> {
+    await this.#take(api.changeContact(address, changes));
+  }
+
+  hide(address: string): void {
+    this.#hidden.add(address);
+  }
+
+  unhide(address: string): void {
+    this.#hidden.delete(address);
+  }
+
+  remove(address: string): void {
+    this.#freshness.touch(address);
+    this.#byAddress.delete(address);
+    this.#hidden.delete(address);
+  }
+
+  /** What a call answers, unless an event came meanwhile: that one is newer than the answer. */
+  async #take(call: Promise<Contact | null>): Promise<Contact | null> {
     const started = this.#freshness.begin();
-    const contact = await api.addContact(link);
-    if (!this.#freshness.touchedSince(contact.address, started)) this.upsert(contact);
+    const contact = await call;
+    if (contact && !this.#freshness.touchedSince(contact.address, started)) this.upsert(contact);
     return contact;
   }
 
@@ -66,8 +96,13 @@ class People {
   }
 
   async replaceOwnLink(): Promise<ContactLink> {
-    this.#link = null;
-    return this.ownLink();
+    this.#link = await api.makeLink(true);
+    return this.#link;
+  }
+
+  /** It was withdrawn: the next one that is asked for is another. */
+  forgetLink(id: string): void {
+    if (this.#link?.id === id) this.#link = null;
   }
 }
 

@@ -1,5 +1,5 @@
 // Where the person is. The address bar holds it after the #, so Back and Forward work everywhere.
-import { parseRoute, routeHash, type Route } from './route';
+import { parseRoute, routeHash, type DialogName, type Route } from './route';
 
 class Router {
   current = $state.raw<Route>(parseRoute(location.hash));
@@ -38,11 +38,12 @@ class Router {
 export const router = new Router();
 
 /** Opens a dialog over whatever is shown. */
-export function openDialog(dialog: NonNullable<Route['dialog']>): void {
-  router.go({ ...router.current, dialog });
+export function openDialog(dialog: DialogName, about?: string): void {
+  const { about: _before, ...beneath } = router.current;
+  router.go({ ...beneath, dialog, ...(about === undefined ? {} : { about }) });
 }
 
 export function closeDialog(): void {
-  const { dialog: _closed, ...beneath } = router.current;
+  const { dialog: _closed, about: _about, ...beneath } = router.current;
   router.up(beneath);
 }

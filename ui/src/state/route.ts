@@ -1,20 +1,51 @@
 // Routes as text: #/chats/ID/info?open=add-contact
 
 export type Section = 'chats' | 'people' | 'settings';
-export type DialogName = 'add-contact' | 'new-group' | 'safety' | 'switcher' | 'shortcuts';
+
+const dialogs = [
+  'add-contact',
+  'add-members',
+  'appoint-admin',
+  'block-request',
+  'edit-title',
+  'group-invite',
+  'join-group',
+  'join-requests',
+  'link-device',
+  'links',
+  'new-group',
+  'nickname',
+  'phrase',
+  'rename-device',
+  'report',
+  'revoke-device',
+  'safety',
+  'shortcuts',
+  'switcher',
+] as const;
+export type DialogName = (typeof dialogs)[number];
+
+/** Other ways to begin than an invite. */
+const beginnings = ['device', 'restore'] as const;
+export type Beginning = (typeof beginnings)[number];
 
 export interface Route {
   section: Section;
-  /** A conversation's id in chats, an address in people. */
+  /** A conversation's id in chats, an address in people, a page in settings. */
   id?: string;
   panel?: 'info';
+  /** Instead of the chats, the strangers who want to talk. */
+  list?: 'requests';
   dialog?: DialogName;
+  /** What the dialog is about, where that is not what is shown: a device, a message. */
+  about?: string;
+  /** Before there is an account. */
+  begin?: Beginning;
   /** An invite that the page was opened with. */
   invite?: string;
 }
 
 const sections: readonly string[] = ['chats', 'people', 'settings'];
-const dialogs: readonly string[] = ['add-contact', 'new-group', 'safety', 'switcher', 'shortcuts'];
 
 export function parseRoute(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?', 2);
@@ -23,8 +54,13 @@ export function parseRoute(hash: string): Route {
   const route: Route = { section: sections.includes(section) ? (section as Section) : 'chats' };
   if (id) route.id = id;
   if (panel === 'info') route.panel = 'info';
-  const dialog = params.get('open');
-  if (dialog && dialogs.includes(dialog)) route.dialog = dialog as DialogName;
+  if (params.get('list') === 'requests') route.list = 'requests';
+  const dialog = dialogs.find((name) => name === params.get('open'));
+  if (dialog) route.dialog = dialog;
+  const about = params.get('about');
+  if (about) route.about = about;
+  const begin = beginnings.find((name) => name === params.get('begin'));
+  if (begin) route.begin = begin;
   const invite = params.get('invite');
   if (invite) route.invite = invite;
   return route;
@@ -35,7 +71,12 @@ export function routeHash(route: Route): string {
     .filter((part): part is string => Boolean(part))
     .map(encodeURIComponent)
     .join('/');
-  return `#/${path}${route.dialog ? `?open=${route.dialog}` : ''}`;
+  const query = new URLSearchParams();
+  if (route.list) query.set('list', route.list);
+  if (route.dialog) query.set('open', route.dialog);
+  if (route.dialog && route.about) query.set('about', route.about);
+  if (route.begin) query.set('begin', route.begin);
+  return `#/${path}${query.size > 0 ? `?${query}` : ''}`;
 }
 
 function decodeSafely(part: string): string {

@@ -12,6 +12,9 @@ export type Phase =
 
 const severity: Record<ConnectionStatus, number> = { connected: 0, connecting: 1, offline: 2 };
 
+/** Until the client has said how many a group can hold. */
+const MEMBERS_MAX_UNKNOWN = 256;
+
 class Session {
   phase = $state<Phase>('starting');
   state = $state.raw<State | null>(null);
@@ -34,6 +37,9 @@ class Session {
       null,
     );
   });
+
+  /** How many people a group can hold. */
+  membersMax = $derived(this.state?.limits?.group_members ?? MEMBERS_MAX_UNKNOWN);
 
   adopt(state: State): void {
     this.state = state;

@@ -28,6 +28,7 @@ export class Timeline {
   #positions = new Map<string, number>();
   #hidden = new Set<string>();
   #freshness = new Freshness();
+  #older: Promise<void> | undefined;
 
   constructor(readonly conversation: string) {}
 
@@ -61,19 +62,27 @@ export class Timeline {
     }
   }
 
-  async loadOlder(): Promise<void> {
+  /** One page at a time; who asks meanwhile waits for the same one. */
+  loadOlder(): Promise<void> {
     const oldest = this.messages[0];
-    if (!oldest || !this.hasMore || this.loadingOlder) return;
+    if (!oldest || !this.hasMore) return Promise.resolve();
+    this.#older ??= this.#readOlder(oldest.position);
+    return this.#older;
+  }
+
+  async #readOlder(before: number): Promise<void> {
     this.loadingOlder = true;
     try {
       const started = this.#freshness.begin();
-      const page = await api.messages(this.conversation, { before: oldest.position, limit: PAGE_MAX });
+      const page = await api.messages(this.conversation, { before, limit: PAGE_MAX });
       this.#merge(page.messages, started);
       this.hasMore = page.has_more && page.messages.length > 0;
       this.olderFailed = false;
     } catch {
       this.olderFailed = true;
     } finally {
+      // At once, not a turn later: what has arrived may ask for the next page.
+      this.#older = undefined;
       this.loadingOlder = false;
     }
   }

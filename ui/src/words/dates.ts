@@ -41,6 +41,14 @@ export function dayLabel(at: number, now: number): string {
   return (new Date(at).getFullYear() === new Date(now).getFullYear() ? longDay : longYear).format(at);
 }
 
+/** A moment in the middle of a sentence: the day in words where there are words for it. */
+export function momentTime(at: number, now: number): string {
+  const days = daysBetween(at, now);
+  if (days === 0) return words.moment.today(clock.format(at));
+  if (days === 1) return words.moment.yesterday(clock.format(at));
+  return `${dayMonth.format(at)}, ${clock.format(at)}`;
+}
+
 export function sinceTime(at: number, now: number): string {
   return daysBetween(at, now) === 0 ? clock.format(at) : `${dayMonth.format(at)}, ${clock.format(at)}`;
 }

@@ -1,8 +1,11 @@
 // Every text that a person reads. Plain verbs; nothing that needs explaining.
+import { devices } from './enDevices';
 
 const plural = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`;
 
 export const en = {
+  ...devices,
+
   app: 'Aside',
 
   rail: {
@@ -25,6 +28,11 @@ export const en = {
     save: 'Save',
   },
 
+  moment: {
+    today: (time: string) => `today, ${time}`,
+    yesterday: (time: string) => `yesterday, ${time}`,
+  },
+
   firstRun: {
     title: 'Welcome to Aside',
     lead: 'Private messages on a server that you choose. The server cannot read them.',
@@ -40,7 +48,7 @@ export const en = {
     join: 'Join',
     joining: 'Joining…',
     goesOn: 'Aside goes on trying.',
-    changeInvite: 'Use another invite',
+    already: 'Do you have an account already?',
   },
 
   signedOut: {
@@ -75,7 +83,6 @@ export const en = {
     list: 'Conversations',
     resize: 'Width of the list',
     search: 'Find a chat',
-    create: 'New',
     addContact: 'Add a contact',
     newGroup: 'New group',
     empty: 'No chats yet. Add somebody and say hello.',
@@ -89,9 +96,23 @@ export const en = {
     request: 'New request',
     paused: 'Stopped: needs your attention',
     pending: 'Waiting for their first answer',
+    pendingGroup: 'Waiting to be let in',
+    left: 'You left',
+    removed: 'You were removed',
+    blocked: 'Blocked',
     noMessages: 'No messages yet',
     yesterday: 'Yesterday',
     unread: (count: number) => plural(count, 'unread message', 'unread messages'),
+  },
+
+  requests: {
+    title: 'Message requests',
+    back: 'Back to your chats',
+    lead: 'People who are not among your contacts. They learn nothing until you accept.',
+    none: 'Nobody is waiting for you.',
+    count: (count: number) => plural(count, 'message request', 'message requests'),
+    groupTitle: (title: string) => `You were invited to “${title}”`,
+    deleted: (title: string) => `The request of ${title} was deleted`,
   },
 
   timeline: {
@@ -102,6 +123,7 @@ export const en = {
     jump: 'Jump to latest',
     jumpNew: (count: number) => plural(count, 'new message', 'new messages'),
     empty: 'No messages yet. Say hello.',
+    emptyOutside: 'You see what is written here once you are in.',
     failed: 'The messages could not be read.',
     olderFailed: 'Older messages could not be read.',
     beginning: 'This is where it begins. Only the people in this chat can read it.',
@@ -134,8 +156,10 @@ export const en = {
     delete: 'Delete for everyone',
     retry: 'Try again',
     wasDeleted: 'Message deleted',
+    fromBlocked: 'A message from somebody whom you have blocked',
+    showBlocked: 'Show',
     replyTo: (name: string) => `Reply to ${name}`,
-    replyMissing: 'That message is further back. Scroll up to find it.',
+    replyMissing: 'That message could not be found. It may lie before what this device knows.',
   },
 
   composer: {
@@ -153,8 +177,88 @@ export const en = {
     requestLead: 'They will not know that you have read this until you accept.',
     accept: 'Accept',
     deleteRequest: 'Delete',
+    pendingGroup: 'You have asked to join. An admin of the group has to let you in.',
     pausedTitle: 'This chat has stopped for your safety',
-    compare: 'Compare safety number',
+    leftTitle: 'You left this group',
+    leftLead: 'What was written before stays here for you to read.',
+    blockedTitle: (name: string) => `You have blocked ${name}`,
+    blockedLead: 'They cannot reach you, and they are not told.',
+  },
+
+  notice: {
+    title: {
+      key_changed: 'Is it still the same person?',
+      fork: 'This chat has come apart',
+      healing: 'Being mended',
+      removed: 'You are no longer in this group',
+      lost: 'This chat cannot go on',
+    },
+    action: {
+      compare: 'Compare safety number',
+      accept_keys: 'Go on without comparing',
+      continue: 'Go on',
+      leave: 'Leave',
+    },
+    seeMembers: 'See who is in it',
+  },
+
+  block: {
+    action: 'Block',
+    request: 'Block…',
+    andReport: 'Block and report',
+    hint: 'They can no longer reach you. They are not told.',
+    undo: 'Unblock',
+    undoHint: 'Messages from them arrive again.',
+    state: 'Blocked: nothing from them arrives',
+    list: 'Blocked',
+    done: (name: string) => `${name} is blocked`,
+    title: (name: string) => `Block ${name}?`,
+    lead: 'Their request goes away, and nothing from them reaches you any more. They are not told.',
+    report: 'Also report them',
+    reportHint: (server: string) => `Whoever runs ${server} sees the messages of this request.`,
+  },
+
+  report: {
+    open: 'Report',
+    openHint: 'Show messages of your choice to whoever runs your server.',
+    message: 'Report',
+    title: 'Report',
+    lead: (server: string) =>
+      `Whoever runs ${server} sees your name and the messages that you choose here, and nothing else of this chat.`,
+    which: 'Messages to show',
+    nothing: 'There are no messages from others here.',
+    note: 'What should they know? (optional)',
+    send: 'Send report',
+    sent: 'The report was sent',
+  },
+
+  scan: {
+    title: 'Scan a code',
+    view: 'What the camera sees',
+    asking: 'Your browser asks whether Aside may use the camera.',
+    denied: 'The camera is not allowed for this page. Allow it in your browser, or choose a picture of the code.',
+    none: 'No camera was found here. Choose a picture of the code, paste one, or drop it here.',
+    picture: 'Read from a picture',
+    notFound: 'No code was found in that picture. Try one that shows it straight, large and whole.',
+  },
+
+  picture: {
+    add: 'Add a picture',
+    change: 'Change the picture',
+    choose: 'Choose a picture',
+    remove: 'Remove the picture',
+    crop: 'Choose what is shown',
+    move: 'The part that is shown. Drag it, or use the arrow keys.',
+    zoom: 'Nearer',
+    use: 'Use this picture',
+    unreadable: 'That file is not a picture that can be read here.',
+    tooLarge: 'That picture could not be made small enough. Choose another.',
+  },
+
+  picker: {
+    find: 'Find a contact',
+    chosen: (count: number) => `${count} chosen`,
+    noMatch: 'No contact has that name.',
   },
 
   emoji: {
@@ -176,15 +280,72 @@ export const en = {
     details: 'Details',
     members: (count: number) => plural(count, 'member', 'members'),
     membersTitle: 'Members',
+    rename: 'Change the name',
+    contact: 'Contact',
+    contactHint: 'Their name here, and what you share.',
     admin: 'Admin',
-    you: 'You',
     safety: 'Safety number',
-    verified: 'You have compared your safety numbers.',
     delete: 'Delete chat',
     deleteHint: 'Removes it from this device only.',
     deleted: (title: string) => `“${title}” was deleted from this device`,
     address: 'Address',
-    copyAddress: 'Copy address',
+  },
+
+  members: {
+    add: 'Add',
+    addTitle: 'Add members',
+    addLead: (title: string) => `Who joins “${title}”`,
+    addCount: (count: number) => (count === 0 ? 'Add' : count === 1 ? 'Add 1 person' : `Add ${count} people`),
+    everybodyIsIn: 'Everybody you know is in this group already.',
+    find: 'Find a member',
+    noMatch: 'No member has that name.',
+    you: (address: string) => `You · ${address}`,
+    adding: 'Being added…',
+    leaving: 'Leaving…',
+    menu: (name: string) => `What to do with ${name}`,
+    promote: 'Make admin',
+    demote: 'No longer admin',
+    demoteSelf: 'Stop being admin',
+    remove: 'Remove from the group',
+    removed: (name: string) => `${name} is removed from the group`,
+    leave: 'Leave group',
+    leaveHint: 'You get no more of its messages.',
+    youLeft: (title: string) => `You leave “${title}”`,
+    appointTitle: 'Appoint an admin first',
+    appointLead: 'You are the only admin. Without one nobody could add or remove people any more.',
+    appointWho: 'Who looks after the group',
+    appoint: 'Appoint and leave',
+  },
+
+  invite: {
+    title: 'Invite link',
+    hint: 'People ask to join; an admin lets them in.',
+    lead: 'Whoever has this link can ask to join. Nobody gets in before an admin says yes.',
+    link: 'The invite link',
+    qr: 'The invite link as a code to scan',
+    none: 'This group has no link at the moment.',
+    make: 'Make a link',
+    withdraw: 'Withdraw the link',
+    expires: (date: string, uses: number) =>
+      `Good until ${date}. ${uses === 0 ? 'Nobody has used it yet.' : `Used ${uses === 1 ? 'once' : `${uses} times`}.`}`,
+  },
+
+  joinRequests: {
+    title: 'Requests to join',
+    lead: 'These people came by the invite link.',
+    letIn: 'Let in',
+    decline: (name: string) => `Decline ${name}`,
+    none: 'Nobody is waiting.',
+    count: (count: number) => plural(count, 'request to join', 'requests to join'),
+  },
+
+  joinGroup: {
+    title: 'Join a group',
+    link: 'Invite link of the group',
+    placeholder: 'Paste the link that you were given',
+    hint: 'An admin of the group has to let you in.',
+    scan: 'Hold the group’s code in front of the camera.',
+    ask: 'Ask to join',
   },
 
   people: {
@@ -206,23 +367,45 @@ export const en = {
     safetyTitle: 'Safety number',
     safetyLead: 'Compare it when you meet or talk, to be sure that it is really them.',
     compare: 'Compare',
+    keyChanged: 'New key: look before you write',
+    keyChangedLong: (name: string) => `${name} has a new key. Compare before you write.`,
+    rename: 'Change the name that you see',
+    nickname: 'Name',
+    nicknameHint: 'Only you see this name.',
+    shared: 'Groups with both of you',
+    remove: 'Remove contact',
+    removeHint: 'Your chat stays until you delete it.',
+    removed: (name: string) => `${name} is no longer among your contacts`,
+  },
+
+  links: {
+    title: 'Your links',
+    all: 'All your links',
+    lead: 'Whoever has one of these can add you. Withdraw those that you no longer need.',
+    none: 'You have given out no link.',
+    about: (used: number, date: string) =>
+      `${used === 0 ? 'Not used yet' : `Used ${used === 1 ? 'once' : `${used} times`}`} · good until ${date}`,
+    withdraw: 'Withdraw',
+    withdrawn: 'The link is withdrawn',
+    make: 'Make a new link',
   },
 
   addContact: {
     title: 'Add a contact',
-    theirs: 'Their link',
-    theirsLead: 'Ask them for their link and paste it here.',
-    placeholder: 'Paste a contact link',
+    theirs: 'Their link or name',
+    theirsLead: (server: string) => `The link that they gave you, or their name if they are on ${server}, too.`,
+    placeholder: 'Paste a link, or write a name',
+    scan: 'Hold their code in front of the camera.',
     add: 'Add',
     adding: 'Adding…',
+    otherKeys: 'Ask them in another way, in person or on a call, whether this link is really theirs. If it is, go on.',
+    takeOtherKeys: 'I have asked: the link is right',
     mine: 'Your link',
     mineLead: 'Or send them yours. They can also scan it.',
     qr: 'Your link as a code to scan',
-    copyLink: 'Copy link',
     expires: (date: string) => `Good until ${date}`,
     renew: 'Make a new link',
     makingFailed: 'Your link could not be made.',
-    added: (name: string) => `${name} was added`,
   },
 
   newGroup: {
@@ -230,14 +413,13 @@ export const en = {
     name: 'Name of the group',
     namePlaceholder: 'Weekend hike',
     members: 'Who is in it',
-    find: 'Find a contact',
-    chosen: (count: number) => `${count} chosen`,
     create: 'Create group',
     creating: 'Creating…',
     noContacts: 'Add a contact first, then make a group with them.',
-    noMatch: 'No contact has that name.',
     needName: 'Give the group a name.',
     needMembers: 'Choose at least one person.',
+    tooMany: (most: number) => `A group can hold ${most} people.`,
+    joinInstead: 'Join a group by link instead',
   },
 
   safety: {
@@ -251,11 +433,16 @@ export const en = {
     verified: (name: string) => `You have verified ${name}.`,
     different: 'If they differ, do not send anything private, and talk to each other in person.',
     failed: 'The safety number could not be read.',
+    scan: 'Scan their code',
+    scanLead: (name: string) => `Scan the code that ${name} sees on this page.`,
+    differs: (name: string) =>
+      `The codes differ. Somebody may stand between you and ${name}. Send nothing private, and compare again in person.`,
   },
 
   settings: {
     title: 'Settings',
-    sections: 'Parts of the settings',
+    back: 'Back to the settings',
+    safe: 'Devices and recovery',
     profile: 'You',
     yourAddress: 'Your address',
     shareLink: 'Share your link',

@@ -260,7 +260,7 @@ test('a contact is added by link, and a wrong link is refused in words', async (
   await page.getByTestId('add-contact-open').click();
   await expect(page.getByTestId('my-link')).toContainText('aside://contact/');
   await expect(page.getByTestId('my-link-qr')).toBeVisible();
-  await page.getByTestId('contact-link-input').fill('what');
+  await page.getByTestId('contact-link-input').fill('https://example.org/what');
   await page.getByTestId('add-contact-button').click();
   await expect(page.getByRole('alert')).toContainText('not a contact link');
   await page.getByTestId('contact-link-input').fill('aside://contact/bob@home.example.org#x');
@@ -281,10 +281,15 @@ test('a group is made from contacts', async ({ page }) => {
 
 test('a request is accepted, and only then can be answered', async ({ page }) => {
   await open(page, 'busy');
+  await expect(page.getByTestId('chat-row').filter({ hasText: 'Sam Okafor' })).toHaveCount(0);
+  await page.getByTestId('requests-open').click();
   await page.getByTestId('chat-row').filter({ hasText: 'Sam Okafor' }).click();
+  await expect(page.getByTestId('request-note')).toBeVisible();
   await expect(page.getByTestId('composer-input')).toHaveCount(0);
   await page.getByTestId('accept-request').click();
   await expect(page.getByTestId('composer-input')).toBeVisible();
+  await expect(page.getByTestId('requests-open')).toHaveCount(0);
+  await expect(page.getByTestId('chat-row').filter({ hasText: 'Sam Okafor' })).toBeVisible();
 });
 
 test('the safety number is shown and marked as compared', async ({ page }) => {
@@ -342,7 +347,12 @@ test.describe('on a phone', () => {
   });
 
   test('nothing is wider than the screen, and what is touched is large enough', async ({ page }) => {
-    for (const at of ['', '#/chats/{anna}', '#/people', '#/settings', '#/chats?open=add-contact']) {
+    const places = [
+      ...['', '#/chats/{anna}', '#/people', '#/settings', '#/chats?open=add-contact', '#/chats?list=requests', '#/chats/{request}'],
+      ...['#/chats/{group}/info', '#/chats/{group}/info?open=join-requests', '#/chats/{group}?open=report', '#/settings/devices'],
+      ...['#/settings/recovery', '#/people/tomas@home.example.org', '#/people?open=links', '#/settings/devices?open=revoke-device&about=d2'],
+    ];
+    for (const at of places) {
       await open(page, 'busy', at);
       await page.waitForTimeout(200);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);

@@ -30,9 +30,24 @@ export interface Talks {
   anna: string;
   group: string;
   huge: string;
+  request: string;
+  keys: string;
+  fork: string;
+  left: string;
+  crowd: string;
+  band: string;
 }
 
-export async function deed(page: Page, name: string, body: object = {}): Promise<Talks & { id: string }> {
+/** What a deed answers beside the names. */
+interface Told {
+  id: string;
+  reports: { conversation: string; messages: string[]; note: string }[];
+  history: string;
+  restored: Record<string, string>;
+  links: number;
+}
+
+export async function deed(page: Page, name: string, body: object = {}): Promise<Talks & Told> {
   const response = await page.request.post(`/fixture-do/${name}`, { data: body });
-  return (await response.json()) as Talks & { id: string };
+  return (await response.json()) as Talks & Told;
 }

@@ -39,6 +39,10 @@ fn row(conversation: &Conversation) -> String {
         "paused" => format!("  [paused: {}]", line(conversation.paused_reason.as_deref().unwrap_or("see `aside app`"))),
         _ => String::new(),
     };
+    let note = match &conversation.notice {
+        Some(notice) => format!("  [{}]", line(&notice.text)),
+        None => note,
+    };
     let last = conversation.last_message.as_ref().map(|last| {
         let text: String = line(&last.text).chars().take(PREVIEW_CHARS_MAX).collect();
         let sender = if last.sender.is_self { "you".to_owned() } else { line(&last.sender.display_name) };

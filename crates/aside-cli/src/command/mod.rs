@@ -4,10 +4,15 @@ mod app;
 mod chats;
 mod completions;
 mod contacts;
+mod device;
 mod group;
+mod heal;
 mod join;
 mod listen;
 mod quit;
+mod recovery;
+mod report;
+mod requests;
 mod safety;
 mod send;
 mod status;
@@ -33,20 +38,30 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             app::run(&global, if no_browser { app::Show::Address } else { app::Show::Window }).await
         }
         Command::Contacts(command) => contacts::run(&global, command).await,
+        Command::Requests(command) => requests::run(&global, command).await,
+        Command::Report { name, note, messages } => report::run(&global, &name, &note, &messages).await,
+        Command::AcceptKeys { name } => safety::accept_keys(&global, &name).await,
+        Command::Continue { name } => heal::go_on(&global, &name).await,
+        Command::Evidence { name } => heal::evidence(&global, &name).await,
         Command::Chats => chats::run(&global).await,
         Command::Send { name, text, timeout } => send::run(&global, &name, text, timeout).await,
         Command::Listen { no_follow } => {
             listen::run(&global, if no_follow { listen::Until::NothingIsLeft } else { listen::Until::Stopped }).await
         }
         Command::Group(command) => group::run(&global, command).await,
-        Command::Safety { name, compared, not_compared } => {
-            let verdict = match (compared, not_compared) {
-                (true, _) => Some(true),
-                (_, true) => Some(false),
-                _ => None,
+        Command::Device(command) => device::run(&global, command).await,
+        Command::Safety { name, compared, scan, not_compared } => {
+            let verdict = match (compared, not_compared, scan) {
+                (_, _, Some(code)) => safety::Wish::Scan(code),
+                (true, _, _) => safety::Wish::Remember(true),
+                (_, true, _) => safety::Wish::Remember(false),
+                _ => safety::Wish::Show,
             };
             safety::run(&global, &name, verdict).await
         }
+        Command::Recovery(command) => recovery::run(&global, command).await,
+        Command::Backup { file } => recovery::back_up(&global, file.as_deref()).await,
+        Command::Restore { file, lost } => recovery::restore_file(&global, &file, lost).await,
         Command::Status => status::run(&global).await,
         Command::Quit => quit::run(&global).await,
         Command::Completions { shell } => completions::run(shell),

@@ -25,5 +25,8 @@ pub async fn run(global: &Global) -> Result<(), Failure> {
         let advice = server.advice.map(|advice| format!("  {}", line(&advice))).unwrap_or_default();
         print(&format!("{}: {}{advice}", line(&server.server), server.status))?;
     }
+    for healing in state.healing {
+        print(&format!("{}: {}", line(&healing.title), line(&healing.notice.text)))?;
+    }
     Ok(())
 }

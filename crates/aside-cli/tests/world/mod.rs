@@ -22,6 +22,7 @@ impl Running {
     }
 
     /// As a person does.
+    #[allow(dead_code)]
     pub fn interrupt(mut self) -> std::process::ExitStatus {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
@@ -166,6 +167,7 @@ impl World {
     }
 
     /// Sends from standard input.
+    #[allow(dead_code)]
     pub fn send_from_stdin(&self, profile: &str, to: &str, text: &str) {
         let mut child = self.command(profile, &["send", to]).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
@@ -182,6 +184,7 @@ impl World {
     }
 
     /// Every file of the world, whole.
+    #[allow(dead_code)]
     pub fn disk(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         let mut folders = vec![self.home.path().to_owned()];
@@ -222,6 +225,7 @@ impl Listener {
     }
 
     /// Ends it as a person does, and gives what it had printed and nobody had read.
+    #[allow(dead_code)]
     pub fn interrupt(self) -> Vec<String> {
         assert!(self.running.interrupt().success());
         self.lines.try_iter().collect()

@@ -6,6 +6,7 @@
 
 mod backoff;
 mod board;
+mod claim;
 mod dial;
 mod error;
 mod hello;
@@ -13,6 +14,7 @@ mod pump;
 mod tls;
 
 pub use board::{Board, ServerConnection, Status};
+pub use claim::ask as ask_who_it_is;
 pub use error::Prospect;
 
 use crate::randomness::SystemRandomness;

@@ -1,14 +1,15 @@
-//! Contacts: the list, adding one by a link, and one's own link.
+//! Contacts: the list, adding one, and what a person decides about one.
 
+use super::App;
 use super::answer::{Answer, ApiError, Body, Parameters, sentence, unexpected};
-use super::{App, qr};
-use aside_engine::input::{Answer as EngineAnswer, Command};
+use aside_engine::input::{Answer as EngineAnswer, Command, Presence};
 use aside_engine::view::{Contact, ContactState};
-use aside_protocol::address::AccountAddress;
+use aside_protocol::address::{AccountAddress, AddressError};
+use aside_protocol::link::{ContactLink, LinkError};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::time::Duration;
 
 /// How long `?wait=` waits.
@@ -22,7 +23,12 @@ pub async fn list(State(app): State<App>) -> Answer<Vec<Contact>> {
 /// `POST /api/contacts`
 #[derive(Deserialize)]
 pub struct NewContact {
-    link: String,
+    /// A link, or a name on one's own server.
+    link: Option<String>,
+    name: Option<String>,
+    /// The person has asked: it is right that the link shows other keys than those that are known.
+    #[serde(default)]
+    accept_other_keys: bool,
 }
 
 /// What to wait for.
@@ -45,17 +51,37 @@ pub async fn add(
     Parameters(waiting): Parameters<AddWaiting>,
     Body(body): Body<NewContact>,
 ) -> Answer<Contact> {
-    let link: aside_protocol::link::ContactLink =
-        body.link.parse().map_err(|error: aside_protocol::link::LinkError| {
-            ApiError::invalid("bad_link", sentence(&error.to_string()))
-        })?;
-    let address = link.address.clone();
-    app.engine.command(Command::AddContact { link }).await?;
+    let address = match (body.link, body.name) {
+        (Some(link), None) => add_by_link(&app, &link, body.accept_other_keys).await?,
+        (None, Some(name)) => add_by_name(&app, &name).await?,
+        _ => return Err(ApiError::invalid("link_or_name", "A contact is added by a link or by a name.")),
+    };
     if let Some(AddedWait::Active) = waiting.wait {
         wait_until_active(&app, address.clone()).await?;
     }
     let found = app.engine.ask(move |engine| engine.contact(&address)).await?;
     found.map(Json).ok_or_else(unexpected)
+}
+
+async fn add_by_link(app: &App, link: &str, accept_other_keys: bool) -> Result<AccountAddress, ApiError> {
+    let link: ContactLink =
+        link.parse().map_err(|error: LinkError| ApiError::invalid("bad_link", sentence(&error.to_string())))?;
+    let address = link.address.clone();
+    app.engine
+        .command(match accept_other_keys {
+            true => Command::AddContactWithOtherKeys { link },
+            false => Command::AddContact { link },
+        })
+        .await?;
+    Ok(address)
+}
+
+async fn add_by_name(app: &App, name: &str) -> Result<AccountAddress, ApiError> {
+    let bad = |error: AddressError| ApiError::invalid("bad_name", sentence(&error.to_string()));
+    let name = name.trim().parse().map_err(bad)?;
+    let added = app.engine.command(Command::AddByName { name }).await?;
+    let EngineAnswer::Conversation(id) = added else { return Err(unexpected()) };
+    app.conversation(id).await?.peer.ok_or_else(unexpected)
 }
 
 async fn wait_until_active(app: &App, address: AccountAddress) -> Result<(), ApiError> {
@@ -78,43 +104,38 @@ async fn wait_until_active(app: &App, address: AccountAddress) -> Result<(), Api
     }
 }
 
-/// `ContactLink` of the contract.
-#[derive(Serialize)]
-pub struct ContactLink {
-    link: String,
-    qr_svg: String,
-    expires_at: i64,
+/// Reads an address from a path.
+pub fn address(text: &str) -> Result<AccountAddress, ApiError> {
+    text.parse().map_err(|error: AddressError| ApiError::invalid("bad_address", sentence(&error.to_string())))
 }
 
-/// What to wait for.
+/// `PUT /api/contacts/{address}`
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LinkWait {
-    /// The server knows the link.
-    Registered,
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    display_name: Option<String>,
+    blocked: Option<bool>,
 }
 
-/// `?wait=registered`
-#[derive(Deserialize)]
-pub struct LinkWaiting {
-    wait: Option<LinkWait>,
-}
-
-/// `POST /api/contacts/link`
-pub async fn link(State(app): State<App>, Parameters(waiting): Parameters<LinkWaiting>) -> Answer<ContactLink> {
-    let EngineAnswer::ContactLink { link, expires_unix_ms } = app.engine.command(Command::MakeContactLink).await?
-    else {
-        return Err(unexpected());
-    };
-    let text = link.to_string();
-    if let Some(LinkWait::Registered) = waiting.wait {
-        let known = move |engine: &aside_engine::Engine| Ok(engine.link_is_registered(&link)?.then_some(()));
-        app.until(WAIT_TIME_MAX, known).await?.ok_or_else(|| {
-            ApiError::too_late(
-                "not_acknowledged",
-                format!("{} The link works as soon as the server knows it.", app.connection_trouble()),
-            )
-        })?;
+/// `PUT /api/contacts/{address}`
+pub async fn change(
+    State(app): State<App>,
+    Path(text): Path<String>,
+    Body(Decision { display_name, blocked }): Body<Decision>,
+) -> Answer<Option<Contact>> {
+    let address = address(&text)?;
+    if let Some(name) = display_name {
+        app.engine.command(Command::RenameContact { address: address.clone(), name }).await?;
     }
-    Ok(Json(ContactLink { qr_svg: qr::svg(&text)?, link: text, expires_at: expires_unix_ms }))
+    if let Some(blocked) = blocked {
+        let blocked = if blocked { Presence::Present } else { Presence::Absent };
+        app.engine.command(Command::SetBlocked { address: address.clone(), blocked }).await?;
+    }
+    Ok(Json(app.engine.ask(move |engine| engine.contact(&address)).await?))
+}
+
+/// `DELETE /api/contacts/{address}`
+pub async fn remove(State(app): State<App>, Path(text): Path<String>) -> Result<StatusCode, ApiError> {
+    app.engine.command(Command::RemoveContact { address: address(&text)? }).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,11 +1,12 @@
 //! Conversations: the list, and what a person does with one as a whole.
 
 use super::App;
-use super::answer::{Answer, ApiError, Body};
+use super::answer::{Answer, ApiError, Body, unexpected};
 use aside_engine::conversation::ConversationId;
 use aside_engine::error::CommandError;
-use aside_engine::input::Command;
-use aside_engine::view::Conversation;
+use aside_engine::heal::Evidence;
+use aside_engine::input::{Answer as EngineAnswer, Command, Presence};
+use aside_engine::view::{Conversation, NoticeAction};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -49,6 +50,52 @@ pub async fn accept(State(app): State<App>, Path(id): Path<String>) -> Answer<Co
     let conversation = conversation_id(&id)?;
     app.engine.command(Command::Accept { conversation }).await?;
     Ok(Json(app.conversation(conversation).await?))
+}
+
+/// `POST /api/conversations/{id}/decline`
+#[derive(Deserialize)]
+pub struct Refusal {
+    #[serde(default)]
+    block: bool,
+    #[serde(default)]
+    report: bool,
+}
+
+/// `POST /api/conversations/{id}/decline`
+pub async fn decline(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(body): Body<Refusal>,
+) -> Result<StatusCode, ApiError> {
+    let command = Command::Decline { conversation: conversation_id(&id)? };
+    let EngineAnswer::Asker(address) = app.engine.command(command).await? else { return Err(unexpected()) };
+    if body.report {
+        app.engine.command(Command::ReportAsker { address: address.clone() }).await?;
+    }
+    if body.block {
+        app.engine.command(Command::SetBlocked { address, blocked: Presence::Present }).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/conversations/{id}/notice`
+#[derive(Deserialize)]
+pub struct Act {
+    action: NoticeAction,
+}
+
+/// `POST /api/conversations/{id}/notice`
+pub async fn act(State(app): State<App>, Path(id): Path<String>, Body(body): Body<Act>) -> Answer<Conversation> {
+    let conversation = conversation_id(&id)?;
+    app.engine.command(Command::ActOnNotice { conversation, action: body.action }).await?;
+    Ok(Json(app.conversation(conversation).await?))
+}
+
+/// `GET /api/conversations/{id}/evidence`
+pub async fn evidence(State(app): State<App>, Path(id): Path<String>) -> Answer<Vec<Evidence>> {
+    let id = conversation_id(&id)?;
+    app.conversation(id).await?;
+    Ok(Json(app.engine.ask(move |engine| engine.evidence(&id)).await?))
 }
 
 /// `POST /api/conversations/{id}/read` and `/listened`

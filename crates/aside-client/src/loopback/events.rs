@@ -88,6 +88,10 @@ impl Feed {
             Change::Contact(address) => {
                 engine.ask(move |engine| engine.contact(&address)).await?.map(|found| event("contact", &found))
             }
+            Change::Devices => Some(event("device", &engine.ask(aside_engine::Engine::devices).await?)),
+            Change::DeviceRequests => {
+                Some(event("device_request", &engine.ask(aside_engine::Engine::device_requests).await?))
+            }
             Change::Typing { conversation, person, until_unix_ms } => {
                 let found = engine.ask(move |engine| engine.conversation(&conversation)).await?;
                 let members = found.map(|found| found.members).unwrap_or_default();

@@ -161,7 +161,7 @@ fn message_id(text: &str) -> Result<MessageId, ApiError> {
 fn named(answer: &EngineAnswer) -> Result<MessageId, ApiError> {
     match answer {
         EngineAnswer::Message(id) => Ok(*id),
-        EngineAnswer::Done | EngineAnswer::ContactLink { .. } | EngineAnswer::Conversation(_) => Err(unexpected()),
+        _ => Err(unexpected()),
     }
 }
 

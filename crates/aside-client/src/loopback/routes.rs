@@ -1,8 +1,8 @@
 //! Every call of the API, in one table: the router and the test against `openapi.json` both read it.
 
 use super::{
-    App, BODY_BYTES_MAX, contacts, conversations, events, groups, guard, hold, join, listen, messages, safety, session,
-    settings, state, typing, ui,
+    App, BODY_BYTES_MAX, contacts, conversations, devices, events, groups, guard, hold, invites, join, links, listen,
+    messages, recovery, reports, safety, session, settings, state, typing, ui,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -33,6 +33,13 @@ fn call<T: 'static>(method: &'static str, path: &'static str, handler: impl Hand
     Call { method, path, route: on(filter, handler) }
 }
 
+impl Call {
+    /// A call whose body may be larger than others'.
+    fn large(self, bytes_max: usize) -> Self {
+        Self { route: self.route.layer(DefaultBodyLimit::max(bytes_max)), ..self }
+    }
+}
+
 /// The whole API.
 pub fn calls() -> Vec<Call> {
     vec![
@@ -43,6 +50,9 @@ pub fn calls() -> Vec<Call> {
         call("GET", "/api/conversations/{id}", conversations::show),
         call("DELETE", "/api/conversations/{id}", conversations::remove),
         call("POST", "/api/conversations/{id}/accept", conversations::accept),
+        call("POST", "/api/conversations/{id}/decline", conversations::decline),
+        call("POST", "/api/conversations/{id}/notice", conversations::act),
+        call("GET", "/api/conversations/{id}/evidence", conversations::evidence),
         call("POST", "/api/conversations/{id}/read", conversations::read),
         call("POST", "/api/conversations/{id}/listened", conversations::listened),
         call("PUT", "/api/conversations/{id}/draft", conversations::draft),
@@ -55,10 +65,42 @@ pub fn calls() -> Vec<Call> {
         call("POST", "/api/conversations/{id}/messages/{message}/retry", messages::retry),
         call("GET", "/api/conversations/{id}/safety", safety::show),
         call("PUT", "/api/conversations/{id}/safety", safety::verify),
+        call("POST", "/api/conversations/{id}/safety/scan", safety::scan),
         call("POST", "/api/groups", groups::create),
+        call("PUT", "/api/conversations/{id}/group", groups::rename),
+        call("PUT", "/api/conversations/{id}/picture", groups::set_picture),
+        call("GET", "/api/conversations/{id}/picture", groups::picture),
+        call("POST", "/api/conversations/{id}/members", groups::add),
+        call("DELETE", "/api/conversations/{id}/members/{address}", groups::remove),
+        call("PUT", "/api/conversations/{id}/members/{address}", groups::appoint),
+        call("POST", "/api/conversations/{id}/leave", groups::leave),
+        call("GET", "/api/conversations/{id}/invite", invites::show),
+        call("POST", "/api/conversations/{id}/invite", invites::make),
+        call("DELETE", "/api/conversations/{id}/invite", invites::withdraw),
+        call("GET", "/api/conversations/{id}/join-requests", invites::requests),
+        call("POST", "/api/conversations/{id}/join-requests/{address}", invites::decide),
+        call("POST", "/api/groups/join", invites::join),
         call("GET", "/api/contacts", contacts::list),
         call("POST", "/api/contacts", contacts::add),
-        call("POST", "/api/contacts/link", contacts::link),
+        call("PUT", "/api/contacts/{address}", contacts::change),
+        call("DELETE", "/api/contacts/{address}", contacts::remove),
+        call("POST", "/api/contacts/link", links::make),
+        call("GET", "/api/contacts/links", links::list),
+        call("DELETE", "/api/contacts/links/{id}", links::withdraw),
+        call("GET", "/api/devices", devices::list),
+        call("PUT", "/api/devices/{id}", devices::rename),
+        call("DELETE", "/api/devices/{id}", devices::revoke),
+        call("POST", "/api/devices/link", devices::link),
+        call("GET", "/api/devices/requests", devices::requests),
+        call("POST", "/api/devices/requests/{id}", devices::answer),
+        call("POST", "/api/devices/accept", devices::accept),
+        call("POST", "/api/reports", reports::make),
+        call("GET", "/api/recovery/phrase", recovery::phrase),
+        call("POST", "/api/recovery/confirm", recovery::confirm),
+        call("PUT", "/api/recovery/file", recovery::take_file).large(recovery::FILE_BYTES_MAX),
+        call("POST", "/api/recovery/restore", recovery::restore).large(recovery::RESTORE_BODY_BYTES_MAX),
+        call("POST", "/api/backups", recovery::back_up),
+        call("GET", "/api/backups/file", recovery::file),
         call("PUT", "/api/settings", settings::change),
         call("POST", "/api/quit", state::quit),
         call("GET", "/api/hold", hold::hold),

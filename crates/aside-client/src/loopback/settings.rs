@@ -16,6 +16,7 @@ pub struct Subset {
     read_receipts: Option<bool>,
     typing_indicators: Option<bool>,
     notifications: Option<bool>,
+    findable: Option<bool>,
 }
 
 /// `PUT /api/settings`
@@ -26,6 +27,7 @@ pub async fn change(State(app): State<App>, Body(subset): Body<Subset>) -> Answe
         read_receipts: subset.read_receipts.unwrap_or(current.read_receipts),
         typing_indicators: subset.typing_indicators.unwrap_or(current.typing_indicators),
         notifications: subset.notifications.unwrap_or(current.notifications),
+        findable: subset.findable.unwrap_or(current.findable),
     };
     app.engine.command(Command::PutSettings(settings.clone())).await?;
     Ok(Json(settings))

@@ -4,9 +4,12 @@ use super::App;
 use super::answer::{Answer, ApiError};
 use crate::connection::{Prospect, ServerConnection};
 use aside_engine::Engine;
+use aside_engine::conversation::GROUP_MEMBERS_MAX;
 use aside_engine::error::EngineError;
+use aside_engine::heal::Healing;
+use aside_engine::recovery::RecoveryState;
 use aside_engine::settings::Settings;
-use aside_engine::view::{Account, JoinState};
+use aside_engine::view::{Account, Device, JoinState, LinkingView};
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -25,6 +28,21 @@ pub struct State {
     connections: Vec<ServerConnection>,
     settings: Settings,
     unread_total: u32,
+    requests_total: u32,
+    healing: Vec<Healing>,
+    recovery: RecoveryState,
+    limits: Limits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    linking: Option<LinkingView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<Device>,
+}
+
+/// Numbers that a screen needs before a call is refused.
+#[derive(Debug, Serialize)]
+pub struct Limits {
+    /// People in a group, oneself included.
+    group_members: usize,
 }
 
 impl App {
@@ -35,11 +53,29 @@ impl App {
                 JoinState::Joined(account) => Some(account),
                 JoinState::NotJoined | JoinState::Registering | JoinState::Refused { .. } => None,
             };
-            Ok((account, engine.settings()?, engine.unread_total()?))
+            let totals = (engine.unread_total()?, engine.requests_total()?);
+            let troubles = (engine.healing()?, engine.recovery_state()?);
+            let own = engine.devices()?.into_iter().find(|device| device.is_this);
+            Ok((account, engine.settings()?, totals, troubles, (engine.linking()?, own)))
         };
-        let (account, settings, unread_total) = self.engine.ask(read).await?;
+        let (account, settings, (unread_total, requests_total), (healing, recovery), (linking, device)) =
+            self.engine.ask(read).await?;
         let (profile, connections) = (self.profile.clone(), self.board.servers());
-        Ok(State { version: env!("CARGO_PKG_VERSION"), profile, account, connections, settings, unread_total })
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(State {
+            version,
+            profile,
+            account,
+            connections,
+            settings,
+            unread_total,
+            requests_total,
+            healing,
+            limits: Limits { group_members: GROUP_MEMBERS_MAX },
+            recovery,
+            linking,
+            device,
+        })
     }
 
     /// Looks after every change until `check` finds something; for `time_max` at most, and not where every server

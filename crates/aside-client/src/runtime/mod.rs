@@ -142,5 +142,9 @@ fn needs_network(command: &Command) -> bool {
             | Command::Typing { .. }
             | Command::SetVerified { .. }
             | Command::PutSettings(_)
+            | Command::ConfirmPhrase { .. }
+            | Command::MakeBackupFile
+            | Command::DropBackupFile
+            | Command::TakeBackupFile { .. }
     )
 }

@@ -15,7 +15,7 @@ use aside_mls::DeviceSigner;
 use aside_protocol::address::{AccountAddress, AccountName};
 use aside_protocol::id::DeviceId;
 use aside_protocol::identity::{DeviceRecord, KeySet, MemberCredential};
-use aside_protocol::inbox::InviteToken;
+use aside_protocol::inbox::{DeliveryToken, InviteToken};
 use aside_protocol::key::{PublicKey, SigningKey};
 use aside_protocol::link::ServerPin;
 use aside_protocol::refusal::Refusal;
@@ -36,6 +36,8 @@ pub(crate) struct Identity {
     pub inbox_private: Zeroizing<Vec<u8>>,
     pub registered: bool,
     pub refusal: Option<Refusal>,
+    /// By which this account's devices reach each other.
+    pub own_token: DeliveryToken,
 }
 
 impl Identity {
@@ -62,8 +64,8 @@ impl Identity {
 pub(crate) fn load(db: &Connection) -> Result<Option<Identity>, EngineError> {
     let row = db
         .prepare_cached(
-            "SELECT server, name, invite, device_seed, root_key, key_sets, record, inbox_private, registered, refusal
-             FROM account",
+            "SELECT server, name, invite, device_seed, root_key, key_sets, record, inbox_private, registered, refusal,
+             account_seed FROM account",
         )?
         .query_row([], |row| {
             Ok((
@@ -77,10 +79,12 @@ pub(crate) fn load(db: &Connection) -> Result<Option<Identity>, EngineError> {
                 Zeroizing::new(row.get::<_, Vec<u8>>(7)?),
                 row.get::<_, bool>(8)?,
                 row.get::<_, Option<Vec<u8>>>(9)?,
+                Zeroizing::new(row.get::<_, [u8; 32]>(10)?),
             ))
         })
         .optional()?;
-    let Some((server, name, invite, device_seed, root_key, key_sets, record, inbox_private, registered, refusal)) = row
+    let Some((server, name, invite, device_seed, root_key, key_sets, record, inbox_private, registered, refusal, seed)) =
+        row
     else {
         return Ok(None);
     };
@@ -99,8 +103,20 @@ pub(crate) fn load(db: &Connection) -> Result<Option<Identity>, EngineError> {
         record: stored(&record, "device record")?,
         inbox_private,
         registered,
+        own_token: crate::device::own_token(&seed),
         refusal: refusal.map(|bytes| stored(&bytes, "refusal")).transpose()?,
     }))
+}
+
+/// The account's address alone, if a join was begun.
+pub(crate) fn address(db: &Connection) -> Result<Option<AccountAddress>, EngineError> {
+    let row: Option<(i64, String)> = db
+        .prepare_cached("SELECT server, name FROM account")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((server, name)) = row else { return Ok(None) };
+    let name = name.parse().map_err(|_| EngineError::Damaged { what: "account name" })?;
+    Ok(Some(AccountAddress { name, server: crate::server::pin(db, ServerId(server))?.address }))
 }
 
 /// Notes that the server has made the account.

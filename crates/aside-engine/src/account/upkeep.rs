@@ -43,6 +43,7 @@ pub(crate) fn registration(context: &mut Context<'_>, identity: &Identity, link:
 pub(crate) fn signed_in(context: &mut Context<'_>, link: Link, state: &mut LinkState) -> Result<(), EngineError> {
     state.ready = true;
     context.changed(crate::input::Change::State);
+    crate::contact::links::sweep(context)?;
     state.ask_account(context, link, Request::CountKeyPackages, Flight::CountKeyPackages);
     read_inbox(context, link, state)?;
     draw_channel_tokens(context, link, state)
@@ -62,6 +63,10 @@ pub(crate) fn draw_channel_tokens(
     state: &mut LinkState,
 ) -> Result<(), EngineError> {
     let stock: u32 = context.db.query_row("SELECT COUNT(*) FROM channel_tokens", [], |row| row.get(0))?;
+    if stock < CHANNEL_TOKENS_MIN && state.draws_from_ms > context.now.unix_ms {
+        context.wake_at(state.draws_from_ms);
+        return Ok(());
+    }
     if stock < CHANNEL_TOKENS_MIN && !state.waits_for(|flight| *flight == Flight::DrawChannelTokens) {
         let request = Request::DrawChannelTokens { count: CHANNEL_TOKENS_DRAWN };
         state.ask_account(context, link, request, Flight::DrawChannelTokens);
@@ -92,7 +97,8 @@ pub(crate) fn key_package_count(
     let once = (0..missing).map(|_| make(KeyPackageKind::Once)).collect::<Result<Vec<_>, _>>()?;
     let last_resort = last_resort_is_due.then(|| make(KeyPackageKind::LastResort)).transpose()?;
     let flight = Flight::PublishKeyPackages { last_resort: last_resort.is_some() };
-    state.ask_account(context, link, Request::PublishKeyPackages(KeyPackages { once, last_resort }), flight);
+    let packages = KeyPackages { once, last_resort, key_set: credential.certificate.key_set };
+    state.ask_account(context, link, Request::PublishKeyPackages(packages), flight);
     Ok(())
 }
 

@@ -3,7 +3,9 @@
 use super::subscribe::{link_to, prove};
 use super::{Channel, take_group};
 use crate::Heart;
+use crate::contact;
 use crate::context::Context;
+use crate::conversation;
 use crate::error::EngineError;
 use crate::input::{Change, Link};
 use crate::network::{Flight, Subscription};
@@ -69,6 +71,11 @@ pub(crate) fn received(
         Err(SealedError::Mls(error)) => return Err(error.into()),
         Err(_) => return Ok(()),
     };
+    let row = conversation::find(context.db, &channel.conversation)?;
+    let is_open = row.is_some_and(|row| row.state == conversation::State::Active);
+    if !is_open || contact::block::is_blocked(context.db, &sender.credential.address)? {
+        return Ok(());
+    }
     let settings = crate::view::settings(context.db)?;
     let is_self = heart.identity.as_ref().is_some_and(|identity| identity.address == sender.credential.address);
     if codec::decode(&plaintext, 64) == Ok(Ephemeral::Typing) && settings.typing_indicators && !is_self {

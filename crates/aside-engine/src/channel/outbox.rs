@@ -2,19 +2,23 @@
 
 use super::receive::Outcome;
 use super::subscribe::{link_to, prove};
-use super::{Channel, take_group};
+use super::{Channel, commit, end, take_group};
 use crate::Heart;
-use crate::content::wrapper::Wrapper;
+use crate::contact;
+use crate::content::wrapper::{Wrapper, message_id};
 use crate::content::{Content, MessageId};
 use crate::context::{Context, sql, unsql};
 use crate::conversation::{self, ConversationId};
+use crate::device;
 use crate::error::EngineError;
+use crate::heal::{self, Fork, ForkSign};
 use crate::network::Flight;
 use crate::timeline;
+use crate::view::ConversationKind;
 use aside_protocol::channel::{EntryHeader, Position, Purpose};
 use aside_protocol::frame::anonymous::{NewEntry, Request};
 use aside_protocol::id::{AppendId, ChainHead, ChannelId};
-use aside_protocol::limit::{APPEND_ENTRIES_MAX, MESSAGE_DAYS_DEFAULT};
+use aside_protocol::limit::{APPEND_ENTRIES_MAX, MESSAGE_DAYS_DEFAULT, MESSAGE_DAYS_MAX};
 use rusqlite::{OptionalExtension, params};
 
 /// Bytes of bodies in one append request.
@@ -35,7 +39,7 @@ pub(crate) fn queue(
     content: &Content,
     row: impl FnOnce(&[u8]) -> Option<MessageId>,
 ) -> Result<(), EngineError> {
-    let bytes = content.to_mimi(context.random()).encode();
+    let bytes = heal::content::to_mimi(context, content)?.encode();
     let message = row(&bytes);
     context
         .db
@@ -77,9 +81,19 @@ pub(crate) fn echoed(
     position: Position,
 ) -> Result<Outcome, EngineError> {
     if own.acked.is_some_and(|acked| acked != position) {
-        return Ok(Outcome::Paused("the server acknowledged a message at another place than it shows it"));
+        return Ok(Outcome::Stopped(Box::new(Fork::by_server(ForkSign::Moved, channel, Some(position)))));
     }
-    context.db.prepare_cached("DELETE FROM outbox WHERE place = ?")?.execute(params![own.place])?;
+    let (content, sent_ms): (Vec<u8>, i64) = context
+        .db
+        .prepare_cached("DELETE FROM outbox WHERE place = ? RETURNING content, sent_ms")?
+        .query_row(params![own.place], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if let Some(author) = heart.identity.as_ref().map(|identity| identity.address.clone()) {
+        let id = message_id(&author, &content);
+        heal::content::keep(context, (channel.id, position.seq), (&id, &author), sent_ms, &content)?;
+    }
+    if own.message.is_none() {
+        device::sync::echoed(context, channel.conversation, &content, position.seq)?;
+    }
     if let Some(message) = own.message {
         timeline::placed(context, &message, channel, position.seq)?;
     }
@@ -115,6 +129,12 @@ pub(crate) fn acknowledged(
     Ok(())
 }
 
+/// Whether messages of ours that were encrypted in this channel's epoch wait for their acknowledgement.
+pub(super) fn is_under_way(context: &Context<'_>, channel: &ChannelId) -> Result<bool, EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT 1 FROM outbox WHERE channel = ? AND acked_seq IS NULL")?;
+    Ok(statement.exists(params![channel.0])?)
+}
+
 /// The epoch ended, and everything that it took has been seen: what has not come back was not taken.
 pub(crate) fn epoch_ended(context: &Context<'_>, channel: ChannelId) -> Result<(), EngineError> {
     context
@@ -125,6 +145,26 @@ pub(crate) fn epoch_ended(context: &Context<'_>, channel: ChannelId) -> Result<(
         )?
         .execute(params![channel.0])?;
     Ok(())
+}
+
+/// The server does not take these with the time that they were to be kept for: it keeps messages for a shorter time, or
+/// they waited for so long on their way that they have expired. Such are encrypted again, for the usual time. `false`:
+/// there is no such reason.
+pub(crate) fn expires_anew(context: &Context<'_>, ids: &[AppendId]) -> Result<bool, EngineError> {
+    let today = context.now.day();
+    let usual = today.saturating_add(MESSAGE_DAYS_DEFAULT);
+    let mut any = false;
+    for id in ids {
+        any |= context
+            .db
+            .prepare_cached(
+                "UPDATE outbox SET channel = NULL, epoch = NULL, append_id = NULL, ciphertext = NULL, expires_day = IIF(expires_day > ?2, ?2, NULL)
+                 WHERE append_id = ?1 AND (expires_day > ?2 OR expires_day <= ?3)",
+            )?
+            .execute(params![id.0, usual, today])?
+            > 0;
+    }
+    Ok(any)
 }
 
 /// The server will not take these, whatever is done: they are shown as failed and make way for the rest.
@@ -142,6 +182,20 @@ pub(crate) fn failed(context: &mut Context<'_>, ids: &[AppendId], why: &str) -> 
     Ok(())
 }
 
+/// Nothing of a conversation can be sent any more: what a person wrote is shown as failed.
+pub(super) fn all_failed(
+    context: &mut Context<'_>,
+    conversation: ConversationId,
+    why: &str,
+) -> Result<(), EngineError> {
+    let messages = context
+        .db
+        .prepare_cached("DELETE FROM outbox WHERE conversation = ? RETURNING message")?
+        .query_map(params![conversation], |row| row.get(0))?
+        .collect::<Result<Vec<Option<MessageId>>, _>>()?;
+    messages.into_iter().flatten().try_for_each(|message| timeline::failed(context, &message, why))
+}
+
 /// Nothing, but for a planted defect: what is to be retried is forgotten to have been encrypted, before the log was
 /// searched for it.
 pub(crate) fn reconnected(context: &Context<'_>) -> Result<(), EngineError> {
@@ -154,8 +208,16 @@ pub(crate) fn reconnected(context: &Context<'_>) -> Result<(), EngineError> {
 
 /// Sends what is queued: one request at a time for each channel, so that a refusal fails those behind it.
 pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
+    if end::is_over(context, channel)? {
+        return end::left(heart, context, channel);
+    }
     let link = link_to(channel.server);
     if !heart.links.get(&link).is_some_and(|state| state.may_write(&channel.id, channel.epoch)) {
+        return Ok(());
+    }
+    // What was encrypted before something went wrong waits with the rest.
+    let state = conversation::find(context.db, &channel.conversation)?.map(|row| row.state);
+    if matches!(state, Some(conversation::State::Paused | conversation::State::Healing)) {
         return Ok(());
     }
     encrypt_queued(heart, context, channel)?;
@@ -174,11 +236,22 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Chann
 /// Encrypts queued rows for the current epoch, in their order, as far as one request goes.
 fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
     let Some(conversation) = conversation::find(context.db, &channel.conversation)? else { return Ok(()) };
-    if conversation.channel != Some(channel.id) || conversation.state != conversation::State::Active {
+    // Whoever is leaving makes no commits any more, and must not wait for one.
+    let waits = match conversation.state {
+        conversation::State::Active => commit::is_wanted(context, channel)?,
+        conversation::State::Leaving => false,
+        _ => true,
+    };
+    if conversation.channel != Some(channel.id) || waits {
+        return Ok(());
+    }
+    // What is queued waits until the person has looked at whose keys changed.
+    if !contact::keys::to_look_at(context.db, &conversation.id)?.is_empty() {
         return Ok(());
     }
     let mut statement = context.db.prepare_cached(
-        "SELECT place, content, sent_ms, ciphertext IS NOT NULL, channel IS NOT NULL AND channel <> ?2 FROM outbox
+        "SELECT place, content, sent_ms, ciphertext IS NOT NULL,
+         channel IS NOT NULL AND channel <> ?2, ciphertext IS NULL AND expires_day IS NOT NULL FROM outbox
          WHERE conversation = ?1 AND acked_seq IS NULL ORDER BY place LIMIT ?3",
     )?;
     let rows = statement
@@ -189,29 +262,38 @@ fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channe
                 row.get::<_, i64>(2)?,
                 row.get::<_, bool>(3)?,
                 row.get::<_, bool>(4)?,
+                row.get::<_, bool>(5)?,
             ))
         })?
         .collect::<Result<Vec<_>, _>>()?;
     drop(statement);
     // What is on its way through another channel of this conversation goes first.
-    if rows.is_empty() || rows.iter().any(|(.., is_elsewhere)| *is_elsewhere) {
+    if rows.is_empty() || rows.iter().any(|(.., is_elsewhere, _)| *is_elsewhere) {
         return Ok(());
     }
     let Some(identity) = &heart.identity else { return Ok(()) };
     let signer = identity.signer.clone();
+    if device::revoke::goes_first(context, &channel.id, &identity.address)? {
+        return Ok(());
+    }
     let Some(mut group) = take_group(heart, context, &channel.id)? else { return Ok(()) };
     if group.has_pending() {
         heart.groups.insert(channel.id, group);
         return Ok(());
     }
-    let expires_day = context.now.day().saturating_add(MESSAGE_DAYS_DEFAULT);
-    for (place, content, sent_ms, is_encrypted, _) in rows {
+    // That somebody left is of use for as long as an admin may be away, and what one's devices tell each other for as long
+    // as one of them may be.
+    let is_leaving = conversation.state == conversation::State::Leaving;
+    let is_kept_long = is_leaving || conversation.kind == ConversationKind::Own;
+    for (place, content, sent_ms, is_encrypted, _, is_shortened) in rows {
         if is_encrypted {
             continue;
         }
         let plaintext = Wrapper { cited: channel.position, sent_at_unix_ms: sent_ms, content }.seal();
         let ciphertext = group.encrypt(&heart.mls.on(context.db), &signer, &plaintext)?;
         let append_id: [u8; 16] = context.random();
+        let days = if is_kept_long && !is_shortened { MESSAGE_DAYS_MAX } else { MESSAGE_DAYS_DEFAULT };
+        let expires_day = context.now.day().saturating_add(days);
         context
             .db
             .prepare_cached(

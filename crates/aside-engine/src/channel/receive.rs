@@ -2,16 +2,19 @@
 //! changes, it changes in the transaction that moves the cursor behind it.
 
 use super::row::{head_at, set_position};
-use super::{Channel, commit, outbox, take_group};
+use super::{Channel, commit, end, outbox, take_group};
 use crate::Heart;
 use crate::content::Content;
 use crate::content::wrapper::{Wrapper, message_id};
 use crate::context::Context;
 use crate::conversation;
+use crate::device;
 use crate::error::EngineError;
-use crate::inbox::report;
+use crate::heal::{self, Fault, Fork, ForkSign};
+use crate::inbox::{again, report};
 use crate::timeline;
-use aside_mls::{Member, ProcessError, Processed};
+use crate::view::ConversationKind;
+use aside_mls::{Member, MlsError, ProcessError, Processed};
 use aside_protocol::channel::{Body, Entry, Position, next_head};
 use aside_protocol::id::ChannelId;
 use rusqlite::params;
@@ -24,42 +27,53 @@ pub(crate) fn entry(
     entry: Entry,
 ) -> Result<(), EngineError> {
     let Some(channel) = super::find(context.db, &id)? else { return Ok(()) };
-    if is_paused(context, &channel)? {
+    if is_paused(context, &channel)? || heal::is_stopped(context, &channel)? {
         return Ok(());
     }
     let before = channel.position;
     if entry.seq <= before.seq {
-        return compare_replayed(context, &channel, &entry);
+        return compare_replayed(heart, context, &channel, &entry);
     }
     if entry.seq != before.seq.saturating_add(1) {
-        return pause(context, &channel, "the server left messages out");
+        return heal::stop(heart, context, &channel, Fork::by_server(ForkSign::LeftOut, &channel, None));
     }
     let head = next_head(&id, &before.head, entry.seq, &entry.header, &entry.body.hash());
     let position = Position { seq: entry.seq, head };
     if entry.header.epoch != channel.epoch {
-        return pause(context, &channel, "the server put messages of different times in a wrong order");
+        let fork = Fork::by_server(ForkSign::WrongOrder, &channel, Some(position));
+        return heal::stop(heart, context, &channel, fork);
     }
     if outbox::is_acknowledged_as_another(context, id, entry.seq, &entry.header.append_id)? {
-        return pause(context, &channel, "the server took back a message that it had acknowledged");
+        let fork = Fork::by_server(ForkSign::TakenBack, &channel, Some(position));
+        return heal::stop(heart, context, &channel, fork);
     }
     let outcome = match outbox::find_own(context, &entry.header.append_id)? {
         Some(own) => outbox::echoed(heart, context, &channel, &own, position)?,
-        None if entry.header.is_commit() => commit::received(heart, context, &channel, &entry)?,
+        None if entry.header.is_commit() => commit::received(heart, context, &channel, &entry, position)?,
         None => message(heart, context, &channel, &entry)?,
     };
     match outcome {
         Outcome::Taken => move_cursor(heart, context, id, position),
-        Outcome::Paused(reason) => pause(context, &channel, reason),
+        Outcome::Stopped(fault) => heal::stop(heart, context, &channel, *fault),
+        Outcome::Swapped => {
+            move_cursor(heart, context, id, position)?;
+            again::swapped(heart, context, id)
+        }
+        Outcome::Ended => Ok(()),
     }
 }
 
 /// What an entry came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It was dealt with; the cursor moves on.
     Taken,
-    /// It cannot be dealt with; the conversation stops before it, for this reason.
-    Paused(&'static str),
+    /// It cannot be dealt with; the conversation stops before it.
+    Stopped(Box<Fault>),
+    /// It gave this device a fresh leaf in the place of the one that it has; the cursor moves on, too.
+    Swapped,
+    /// It ended the channel for this device; there is no cursor any more.
+    Ended,
 }
 
 fn move_cursor(
@@ -78,23 +92,25 @@ fn move_cursor(
 
 fn is_paused(context: &Context<'_>, channel: &Channel) -> Result<bool, EngineError> {
     let conversation = conversation::find(context.db, &channel.conversation)?;
-    Ok(conversation.is_none_or(|row| row.state == conversation::State::Paused))
-}
-
-/// Stops the channel's conversation.
-pub(crate) fn pause(context: &mut Context<'_>, channel: &Channel, reason: &str) -> Result<(), EngineError> {
-    conversation::pause(context, channel.conversation, reason)
+    Ok(conversation.is_none_or(|row| !row.state.is_read()))
 }
 
 /// The server sent an entry that this device has read: it must be the same one.
-fn compare_replayed(context: &mut Context<'_>, channel: &Channel, entry: &Entry) -> Result<(), EngineError> {
+fn compare_replayed(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    channel: &Channel,
+    entry: &Entry,
+) -> Result<(), EngineError> {
     let before = head_at(context.db, &channel.id, entry.seq.saturating_sub(1))?;
     let after = head_at(context.db, &channel.id, entry.seq)?;
     let (Some(before), Some(after)) = (before, after) else { return Ok(()) };
-    match next_head(&channel.id, &before, entry.seq, &entry.header, &entry.body.hash()) == after {
-        true => Ok(()),
-        false => pause(context, channel, "the server shows this device another history than it had shown before"),
+    let head = next_head(&channel.id, &before, entry.seq, &entry.header, &entry.body.hash());
+    if head == after {
+        return Ok(());
     }
+    let shown = Position { seq: entry.seq, head };
+    heal::stop(heart, context, channel, Fork::by_server(ForkSign::HistoryChanged, channel, Some(shown)))
 }
 
 /// A message of somebody else's.
@@ -105,11 +121,12 @@ fn message(
     entry: &Entry,
 ) -> Result<Outcome, EngineError> {
     let Body::Present(body) = &entry.body else {
-        timeline::expired(context, channel.conversation)?;
+        heal::gap::open(heart, context, channel, entry.seq, entry.seq)?;
+        device::missed(heart, context, channel)?;
         return Ok(Outcome::Taken);
     };
     let Some(mut group) = take_group(heart, context, &channel.id)? else {
-        return Ok(Outcome::Paused("this device has lost the keys of the conversation"));
+        return Ok(Outcome::Stopped(Fault::DamagedState.into()));
     };
     let processed = group.process(&heart.mls.on(context.db), body);
     match processed {
@@ -117,15 +134,18 @@ fn message(
             heart.groups.insert(channel.id, group);
             opened(heart, context, channel, entry.seq, &sender, &plaintext)
         }
-        Ok(Processed::Commit(_)) => {
-            timeline::unreadable(context, channel.conversation)?;
+        Err(ProcessError::Mls(MlsError::Storage(error))) => Err(error.into()),
+        // This very device wrote it and does not know it: its state is an older copy, and would encrypt two messages
+        // under one key. It reads on, as far as the old keys go, and writes nothing more with them.
+        Err(ProcessError::OwnMessage) => {
+            heal::gap::open(heart, context, channel, entry.seq, entry.seq)?;
+            heal::stop(heart, context, channel, Fault::OldState)?;
             Ok(Outcome::Taken)
         }
-        Err(ProcessError::Mls(error)) => Err(error.into()),
-        // A member, or whoever stole the append key, can put anything here. It is noted and passed over; whether the
-        // group itself still agrees is found out between the members, past the server.
-        Err(_) => {
-            timeline::unreadable(context, channel.conversation)?;
+        // A member, or whoever stole the append key, can put anything here. What it was is asked of the members; whether
+        // the group itself still agrees is found out between them, past the server.
+        Ok(Processed::Commit(_)) | Err(_) => {
+            heal::gap::open(heart, context, channel, entry.seq, entry.seq)?;
             report::send(heart, context, channel)?;
             Ok(Outcome::Taken)
         }
@@ -147,20 +167,42 @@ fn opened(
         Ok((wrapper, content))
     });
     let Ok((wrapper, content)) = parsed else {
-        timeline::unreadable(context, channel.conversation)?;
+        heal::gap::open(heart, context, channel, seq, seq)?;
         return Ok(Outcome::Taken);
     };
     let known = head_at(context.db, &channel.id, wrapper.cited.seq)?;
-    if known.is_some_and(|head| head != wrapper.cited.head) || wrapper.cited.seq >= seq {
-        return Ok(Outcome::Paused("the server shows the members different histories of this conversation"));
-    }
     let author = &sender.credential.address;
+    if known.is_some_and(|head| head != wrapper.cited.head) || wrapper.cited.seq >= seq {
+        return Ok(Outcome::Stopped(Box::new(Fault::Fork(Fork {
+            sign: ForkSign::ChainMismatch,
+            epoch: channel.epoch,
+            ours: Some(known.map_or(channel.position, |head| Position { seq: wrapper.cited.seq, head })),
+            theirs: Some(wrapper.cited),
+            authenticators: None,
+            told_by: Some(author.clone()),
+        }))));
+    }
     let id = message_id(author, &wrapper.content);
     if !context.defects.dedupe_off() && !take_once(context, &id.0)? {
         return Ok(Outcome::Taken);
     }
-    let taken =
-        timeline::Taken { id, channel: channel.id, seq, author: author.clone(), sent_ms: wrapper.sent_at_unix_ms };
+    let conversation = conversation::find(context.db, &channel.conversation)?;
+    let Some(conversation) = conversation.filter(|row| row.state != conversation::State::Leaving) else {
+        return Ok(Outcome::Taken);
+    };
+    if content == Content::Leave {
+        if conversation.kind != ConversationKind::Group {
+            return Ok(Outcome::Taken);
+        }
+        if heart.identity.as_ref().is_some_and(|identity| identity.address == *author) {
+            timeline::note(context, conversation.id, author, "You left the group on another device")?;
+            end::left(heart, context, channel)?;
+            return Ok(Outcome::Ended);
+        }
+    }
+    let sent_ms = wrapper.sent_at_unix_ms;
+    heal::content::keep(context, (channel.id, seq), (&id, author), sent_ms, &wrapper.content)?;
+    let taken = timeline::Taken { id, channel: channel.id, seq, author: author.clone(), sent_ms, position: None };
     timeline::take(heart, context, channel, &taken, content)?;
     Ok(Outcome::Taken)
 }

@@ -127,6 +127,11 @@ fn note_head(context: &Context<'_>, id: ChannelId, position: Position) -> Result
     Ok(())
 }
 
+/// The channel is read from here on.
+pub(crate) fn anchor(context: &Context<'_>, id: ChannelId, position: Position) -> Result<(), EngineError> {
+    set_position(context, id, position)
+}
+
 /// The head after an entry, if this device computed it.
 pub(crate) fn head_at(db: &Connection, id: &ChannelId, seq: u64) -> Result<Option<ChainHead>, EngineError> {
     let mut statement = db.prepare_cached("SELECT head FROM chain WHERE channel = ? AND seq = ?")?;
@@ -169,19 +174,36 @@ pub(crate) fn add_to_roster(
     record: &DeviceRecord,
     token: &DeliveryToken,
 ) -> Result<(), EngineError> {
+    let device = (record.certificate.device, record.inbox_key.as_slice());
+    note_in_roster(context, id, address, server, device, token)
+}
+
+/// As [`add_to_roster`], of a device that was just added.
+pub(crate) fn add_recipient(context: &Context<'_>, id: ChannelId, new: &Recipient) -> Result<(), EngineError> {
+    note_in_roster(context, id, &new.address, Some(new.server), (new.device, &new.inbox_key), &new.token)
+}
+
+fn note_in_roster(
+    context: &Context<'_>,
+    id: ChannelId,
+    address: &AccountAddress,
+    server: Option<ServerId>,
+    (device, inbox_key): (DeviceId, &[u8]),
+    token: &DeliveryToken,
+) -> Result<(), EngineError> {
     context
         .db
         .prepare_cached(
             "INSERT OR REPLACE INTO roster (channel, address, device, server, inbox_key, token) VALUES (?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![
-            id.0,
-            address.to_string(),
-            record.certificate.device.0,
-            server.map(|server| server.0),
-            record.inbox_key,
-            token.0
-        ])?;
+        .execute(params![id.0, address.to_string(), device.0, server.map(|server| server.0), inbox_key, token.0])?;
+    Ok(())
+}
+
+/// A device is no member any more.
+pub(crate) fn remove_from_roster(context: &Context<'_>, id: ChannelId, device: &DeviceId) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached("DELETE FROM roster WHERE channel = ? AND device = ?")?;
+    statement.execute(params![id.0, device.0])?;
     Ok(())
 }
 
@@ -205,18 +227,19 @@ pub(crate) fn roster(db: &Connection, id: &ChannelId) -> Result<Vec<Recipient>, 
             address: address.parse().map_err(|_| EngineError::Damaged { what: "address" })?,
             device: DeviceId(device),
             server: ServerId(server),
-            inbox_key,
+            inbox_key: inbox_key.into(),
             token: DeliveryToken(token),
         })
     })
     .collect()
 }
 
-/// Where both sides founded the conversation at the same time, both use the channel with the lowest id.
+/// Where both sides founded the conversation at the same time, both use the channel with the lowest id. One that has a
+/// successor is not used any more.
 pub(crate) fn choose_current(context: &mut Context<'_>, conversation: ConversationId) -> Result<(), EngineError> {
     let lowest: Option<[u8; 32]> = context
         .db
-        .prepare_cached("SELECT MIN(id) FROM channels WHERE conversation = ? AND live = 1")?
+        .prepare_cached("SELECT MIN(id) FROM channels WHERE conversation = ? AND live = 1 AND successor IS NULL")?
         .query_row(params![conversation], |row| row.get(0))?;
     match lowest {
         Some(id) => conversation::set_channel(context, conversation, ChannelId(id)),

@@ -3,8 +3,8 @@
 use super::{Channel, Live, receive, take_group};
 use crate::Heart;
 use crate::context::Context;
-use crate::conversation;
 use crate::error::EngineError;
+use crate::heal::{self, Fault, Fork, ForkSign};
 use crate::inbox::report;
 use crate::input::{ConnectionKind, Link, ServerId};
 use crate::network::{Flight, Subscription};
@@ -24,7 +24,8 @@ pub(crate) fn subscribe(heart: &mut Heart, context: &mut Context<'_>, channel: &
         Some(Subscription::Asked(epoch) | Subscription::Live(epoch)) => *epoch == channel.epoch,
         None => false,
     });
-    if channel.live == Live::No || is_current || !heart.links.contains_key(&link) {
+    let is_stopped = heal::is_stopped(context, channel)?;
+    if channel.live == Live::No || is_stopped || is_current || !heart.links.contains_key(&link) {
         return Ok(());
     }
     if !prove(heart, context, channel, Purpose::Read)? {
@@ -93,12 +94,15 @@ pub(crate) fn page(
     }
     heart.stirred.insert(id);
     let Some(channel) = super::find(context.db, &id)? else { return Ok(()) };
+    if heal::is_stopped(context, &channel)? {
+        return Ok(());
+    }
     if live && channel.position != end {
-        let reason = match channel.position.seq == end.seq {
-            true => "the server shows this device another history than it had shown before",
-            false => "the server left messages out",
+        let sign = match channel.position.seq == end.seq {
+            true => ForkSign::HistoryChanged,
+            false => ForkSign::LeftOut,
         };
-        return receive::pause(context, &channel, reason);
+        return heal::stop(heart, context, &channel, Fork::by_server(sign, &channel, Some(end)));
     }
     if live && channel.reported_day < context.now.day() {
         report::send(heart, context, &channel)?;
@@ -146,15 +150,13 @@ pub(crate) fn refused(
         state.subscriptions.remove(&id);
     }
     let Some(channel) = super::find(context.db, &id)? else { return Ok(()) };
-    let reason = match refusal {
-        Refusal::UnknownChannel => "the server no longer has this conversation",
-        Refusal::BadProof { .. } | Refusal::NotProven { .. } => {
-            "this device was away for so long that the server has forgotten what it missed"
-        }
+    let fault = match refusal {
+        Refusal::UnknownChannel => Fault::Gone,
+        Refusal::BadProof { .. } | Refusal::NotProven { .. } => Fault::Expired,
         _ if refusal.remedy() == Remedy::RetryLater => {
             return context.close(link, "the server cannot read at the moment");
         }
         _ => return Ok(()),
     };
-    conversation::pause(context, channel.conversation, reason)
+    heal::stop(heart, context, &channel, fault)
 }

@@ -3,9 +3,13 @@
 //! [`Content`] is what the engine acts on; [`mimi`] is how it is written (draft-ietf-mimi-content-08); [`wrapper`] is
 //! what is encrypted: content, the sender's place in the log, and padding.
 
+mod join;
 pub mod mimi;
 pub mod wrapper;
 
+pub use join::JoinRequest;
+
+use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::codec::{self, DecodeError};
 use aside_protocol::id::{ChannelId, Hash};
@@ -17,6 +21,8 @@ use minicbor::{Decode, Encode};
 
 /// The longest text, in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// The longest content between one person's devices, in bytes.
+pub const OWN_BYTES_MAX: usize = 256 * 1024;
 /// The longest reaction, in bytes: one emoji with its modifiers.
 pub const EMOJI_BYTES_MAX: usize = 64;
 
@@ -24,6 +30,10 @@ const TEXT_TYPE: &str = "text/markdown;variant=GFM";
 const PLAIN_TYPE: &str = "text/plain;charset=utf-8";
 const RECEIPT_TYPE: &str = "application/vnd.aside.receipt+cbor";
 const ARRIVAL_TYPE: &str = "application/vnd.aside.arrival+cbor";
+const JOIN_REQUEST_TYPE: &str = "application/vnd.aside.join-request+cbor";
+const JOIN_DECLINED_TYPE: &str = "application/vnd.aside.join-declined+cbor";
+const OWN_TYPE: &str = "application/vnd.aside.own+cbor";
+const LEAVE_TYPE: &str = "application/vnd.aside.leave";
 
 crate::id::row_id!(
     /// A content's id: 0x01, then 31 bytes of SHA-256 over sender and content (P-6.3). It survives a change of channel.
@@ -91,6 +101,14 @@ pub enum Content {
     Receipt(Receipt),
     /// How to reach the sender.
     Arrival(Box<Arrival>),
+    /// The sender's account leaves the group (P-6.10): from here on its devices read and send nothing.
+    Leave,
+    /// Somebody asks an admin by a link to be added (P-5.14).
+    JoinRequest(Box<JoinRequest>),
+    /// An admin does not add them.
+    JoinDeclined(AccountAddress),
+    /// What one person's devices tell each other (P-7.6): encoded items.
+    Own(Vec<u8>),
     /// Something that this version does not know; shown as such.
     Unknown {
         /// Its media type.
@@ -124,6 +142,14 @@ impl Content {
             Content::Arrival(arrival) => {
                 (None, None, part(Disposition::Unspecified, ARRIVAL_TYPE, codec::encode(arrival.as_ref())))
             }
+            Content::JoinRequest(request) => {
+                (None, None, part(Disposition::Unspecified, JOIN_REQUEST_TYPE, codec::encode(request.as_ref())))
+            }
+            Content::JoinDeclined(address) => {
+                (None, None, part(Disposition::Unspecified, JOIN_DECLINED_TYPE, codec::encode(address)))
+            }
+            Content::Own(bytes) => (None, None, part(Disposition::Unspecified, OWN_TYPE, bytes.clone())),
+            Content::Leave => (None, None, part(Disposition::Unspecified, LEAVE_TYPE, Vec::new())),
             Content::Unknown { media_type } => (None, None, part(Disposition::Unspecified, media_type, Vec::new())),
         };
         MimiContent { salt, replaces, in_reply_to, nested }
@@ -144,6 +170,13 @@ impl Content {
         match (nested.disposition, media_type) {
             (_, RECEIPT_TYPE) => Ok(Content::Receipt(codec::decode(bytes, 256)?)),
             (_, ARRIVAL_TYPE) => Ok(Content::Arrival(Box::new(codec::decode(bytes, 16 * 1024)?))),
+            (_, JOIN_REQUEST_TYPE) => Ok(Content::JoinRequest(Box::new(codec::decode(bytes, 64 * 1024)?))),
+            (_, JOIN_DECLINED_TYPE) => Ok(Content::JoinDeclined(codec::decode(bytes, 1024)?)),
+            (_, OWN_TYPE) => match bytes.len() > OWN_BYTES_MAX {
+                true => Err(DecodeError::TooLong { bytes: bytes.len(), bytes_max: OWN_BYTES_MAX }),
+                false => Ok(Content::Own(bytes.clone())),
+            },
+            (_, LEAVE_TYPE) => Ok(Content::Leave),
             (Disposition::Reaction, _) => match in_reply_to {
                 Some(target) => Ok(Content::Reaction { target: *target, emoji: utf8(bytes, EMOJI_BYTES_MAX)? }),
                 None => Err(DecodeError::Malformed("a reaction to nothing".into())),
@@ -197,6 +230,8 @@ mod tests {
             Content::Edit { target: id, text: "ho".into() },
             Content::Delete { target: id },
             Content::Reaction { target: id, emoji: "👍🏽".into() },
+            Content::Own(vec![7; 9]),
+            Content::Leave,
             Content::Receipt(Receipt { channel: ChannelId([1; 32]), received_seq: 9, seen_seq: 0 }),
         ];
         for content in all {

@@ -2,18 +2,24 @@
 //!
 //! The founder adds everybody before the channel exists, so the channel begins in epoch 1 and no commit can race.
 
-use super::{ConversationId, IsAdmin, State, add_member, insert, row, set_channel, set_state};
+use super::{
+    ConversationId, IsAdmin, State, add_member, grow, insert, row, set_adding, set_channel, set_state, show_group,
+};
 use crate::Heart;
-use crate::channel;
+use crate::channel::commit::ADDS_MAX;
+use crate::channel::intent::{Intent, Newcomer};
+use crate::channel::{self, intent};
 use crate::contact;
 use crate::context::{Context, stored, to_store};
+use crate::device;
 use crate::error::EngineError;
-use crate::inbox::welcome::{self, Recipient};
+use crate::heal;
+use crate::inbox::welcome::{self, Recipient, Welcomes};
 use crate::input::ServerId;
 use crate::job::{self, Job, NewChannel};
 use crate::timeline;
 use crate::view::ConversationKind;
-use aside_mls::{CheckedKeyPackage, GroupId, Metadata};
+use aside_mls::{CheckedKeyPackage, CommitDraft, GroupId, Metadata, MlsError};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::{Position, first_head};
 use aside_protocol::frame::anonymous::DeviceKeyPackage;
@@ -24,22 +30,11 @@ use rusqlite::params;
 
 /// What the directory gave for one member-to-be.
 #[derive(Debug, Clone, Encode, Decode)]
-struct Fetched {
+pub(super) struct Fetched {
     #[n(0)]
-    account: DirectoryAccount,
+    pub account: DirectoryAccount,
     #[n(1)]
     key_packages: Vec<DeviceKeyPackage>,
-}
-
-/// Begins a direct conversation with a contact whose row exists.
-pub(crate) fn begin_direct(
-    context: &mut Context<'_>,
-    id: ConversationId,
-    peer: &AccountAddress,
-    server: ServerId,
-) -> Result<(), EngineError> {
-    insert(context, id, peer.name.as_str(), Some(peer), State::Pending)?;
-    wait_for(context, id, peer, server)
 }
 
 /// Begins a group with contacts.
@@ -76,8 +71,11 @@ pub(crate) fn fetched(
     key_packages: Vec<DeviceKeyPackage>,
 ) -> Result<(), EngineError> {
     let fetched = Fetched { account, key_packages };
-    if let Err(why) = check(heart, context, member, &fetched)? {
+    if let Err(why) = check(heart, context, (id, member), &fetched)? {
         return fetch_failed(heart, context, (id, member), &why);
+    }
+    if let Some((conversation, channel)) = standing_group(context, id)? {
+        return grow::fetched(heart, context, (&conversation, channel), member, &fetched);
     }
     context
         .db
@@ -93,6 +91,9 @@ pub(crate) fn fetch_failed(
     (id, member): (ConversationId, &AccountAddress),
     why: &str,
 ) -> Result<(), EngineError> {
+    if let Some((conversation, _)) = standing_group(context, id)? {
+        return grow::failed(context, &conversation, member, why);
+    }
     context
         .db
         .prepare_cached("UPDATE founding SET failure = ? WHERE conversation = ? AND address = ?")?
@@ -100,16 +101,29 @@ pub(crate) fn fetch_failed(
     found_if_complete(heart, context, id)
 }
 
+/// A group that was founded: whoever is fetched for it is added by a commit.
+fn standing_group(
+    context: &Context<'_>,
+    id: ConversationId,
+) -> Result<Option<(row::Conversation, ChannelId)>, EngineError> {
+    let found = super::find(context.db, &id)?.filter(|row| row.kind == ConversationKind::Group);
+    Ok(found.and_then(|row| row.channel.map(|channel| (row, channel))))
+}
+
 /// Checks that the directory's answer is of the person whom the contact row names, and returns the usable KeyPackages.
 fn check(
     heart: &Heart,
-    context: &Context<'_>,
-    member: &AccountAddress,
+    context: &mut Context<'_>,
+    (id, member): (ConversationId, &AccountAddress),
     fetched: &Fetched,
 ) -> Result<Result<Vec<CheckedKeyPackage>, String>, EngineError> {
-    let Some(contact) = contact::find(context.db, member)? else { return Ok(Err("they are no contact".into())) };
-    if fetched.account.root_key != contact.root_key {
+    let Some(reach) = grow::reach(context, id, member)? else { return Ok(Err("they are no contact".into())) };
+    let Some(root_key) = reach.root_key else { return Ok(Err("their server has not named their keys yet".into())) };
+    if fetched.account.root_key != root_key {
         return Ok(Err("the server names other keys for them than their link does; ask them for a new link".into()));
+    }
+    if !contact::keys::saw_account(context, member, &fetched.account)?.is_believed() {
+        return Ok(Err("the server gave an account of theirs that does not go with what is known of it".into()));
     }
     let mls = heart.mls.on(context.db);
     let mut checked = Vec::new();
@@ -122,7 +136,7 @@ fn check(
         };
         let credential = package.credential();
         let is_theirs = credential.address == *member && credential.certificate.device == *device;
-        let known = credential.verify_known(&contact.root_key, &contact.key_sets);
+        let known = credential.verify_known(&root_key, &fetched.account.key_sets);
         match (is_theirs, known) {
             (true, Ok(())) => checked.push(package),
             (false, _) => return Ok(Err("the server gave another account's keys for them".into())),
@@ -185,7 +199,8 @@ fn leave_out(
     timeline::note(context, conversation.id, address, &format!("{address} could not be added: {why}"))
 }
 
-/// Makes the group with everybody in it, in memory and on disk; the server learns of its channel next.
+/// Makes the group with everybody in it, in memory and on disk; the server learns of its channel next. Whoever does not
+/// fit into the first commit is added by the next ones, before anything is said.
 fn found(
     heart: &mut Heart,
     context: &mut Context<'_>,
@@ -194,21 +209,20 @@ fn found(
 ) -> Result<(), EngineError> {
     let Some(identity) = &heart.identity else { return Ok(()) };
     let channel = ChannelId(context.random());
-    let mut packages = Vec::new();
+    let mut newcomers = Vec::new();
     for (address, fetched) in members {
-        if let Ok(mut checked) = check(heart, context, address, fetched)? {
-            packages.append(&mut checked);
-        }
+        newcomers.extend(newcomers_of(heart, context, (conversation.id, address), fetched)?);
     }
+    let later = newcomers.split_off(newcomers.len().min(ADDS_MAX));
     let mut admins = vec![identity.address.clone()];
-    if let Some(peer) = &conversation.peer {
-        admins.push(peer.clone());
-    }
+    admins.extend(conversation.peer.clone());
     let title = if conversation.peer.is_some() { String::new() } else { conversation.title.clone() };
-    let metadata = Metadata { title, admins: admins.clone() };
+    let metadata = Metadata { title, admins, picture: None };
     let mls = heart.mls.on(context.db);
     let mut group = mls.create_group(&identity.signer, &identity.credential(), GroupId(channel.0), &metadata)?;
-    let added = group.add(&mls, &identity.signer, &packages)?;
+    let (newcomers, packages): (Vec<Newcomer>, Vec<CheckedKeyPackage>) = newcomers.into_iter().unzip();
+    let draft = CommitDraft { added: &packages, ..CommitDraft::default() };
+    let added = group.commit(&mls, &identity.signer, &draft)?.newcomers.ok_or(MlsError::NoPendingCommit)?;
     group.merge_pending(&mls)?;
     let epoch = group.epoch();
     let keys = group.channel_keys(&mls, &channel)?.public();
@@ -217,19 +231,41 @@ fn found(
     channel::insert(context, channel, conversation.id, server, epoch, Position { seq: 0, head }, channel::Live::No)?;
     channel::note_epoch(context, channel, &group)?;
     set_channel(context, conversation.id, channel)?;
-    add_member(context, conversation.id, &identity.address, IsAdmin::Yes)?;
-    for (address, fetched) in members {
-        let is_admin = if admins.contains(address) { IsAdmin::Yes } else { IsAdmin::No };
-        add_member(context, conversation.id, address, is_admin)?;
-        let Some(contact) = contact::find(context.db, address)? else { continue };
-        for record in &fetched.account.devices {
-            channel::add_to_roster(context, channel, address, contact.server, record, &contact.token)?;
-        }
-        contact::continue_chain(context, address, &fetched.account.key_sets)?;
+    show_group(context, conversation.id, &group.members()?, &group.metadata()?)?;
+    for newcomer in &newcomers {
+        channel::add_recipient(context, channel, &newcomer.recipient)?;
+    }
+
+    for (newcomer, _) in later {
+        set_adding(context, conversation.id, &newcomer.recipient.address)?;
+        intent::want(context, channel, &Intent::Add(newcomer))?;
     }
     heart.groups.insert(channel, group);
-    let new = NewChannel { epoch, keys, welcome: added.welcome.into(), ratchet_tree: added.ratchet_tree.into() };
+    let devices = newcomers.into_iter().map(|newcomer| (newcomer.recipient, newcomer.reference));
+    let new = NewChannel { epoch, keys, welcomes: Welcomes::cut(epoch, &added, devices)? };
     job::add(context, server, &Job::CreateChannel(channel, new))
+}
+
+/// Somebody's devices, each with its KeyPackage and the way to its inbox.
+pub(super) fn newcomers_of(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    (id, address): (ConversationId, &AccountAddress),
+    fetched: &Fetched,
+) -> Result<Vec<(Newcomer, CheckedKeyPackage)>, EngineError> {
+    let Some(grow::Reach { server, token, .. }) = grow::reach(context, id, address)? else { return Ok(Vec::new()) };
+    let Ok(packages) = check(heart, context, (id, address), fetched)? else { return Ok(Vec::new()) };
+    let mut newcomers = Vec::new();
+    for package in packages {
+        let device = package.credential().certificate.device;
+        let record = fetched.account.devices.iter().find(|record| record.certificate.device == device);
+        let bytes = fetched.key_packages.iter().find(|given| given.device == device);
+        let (Some(record), Some(bytes)) = (record, bytes.and_then(|given| given.key_package.clone())) else { continue };
+        let inbox_key = record.inbox_key.clone().into();
+        let recipient = Recipient { address: address.clone(), device, server, inbox_key, token };
+        newcomers.push((Newcomer { recipient, key_package: bytes, reference: package.reference() }, package));
+    }
+    Ok(newcomers)
 }
 
 /// The channel is on its server: everybody gets their Welcome.
@@ -237,21 +273,21 @@ pub(crate) fn channel_is_made(
     heart: &mut Heart,
     context: &mut Context<'_>,
     channel: ChannelId,
-    new: &NewChannel,
+    new: NewChannel,
 ) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, &channel)? else { return Ok(()) };
     let Some(conversation) = super::find(context.db, &row.conversation)? else { return Ok(()) };
     channel::set_live(context, channel)?;
     heart.stirred.insert(channel);
-    let recipients: Vec<Recipient> = channel::roster(context.db, &channel)?;
-    for recipient in &recipients {
-        welcome::send(heart, context, &conversation, &row, new, recipient)?;
-    }
+    welcome::release(heart, context, &row, new.welcomes)?;
     if let Some(peer) = &conversation.peer {
         contact::set_active(context, peer)?;
     }
     if conversation.state == State::Pending {
         set_state(context, conversation.id, State::Active)?;
     }
-    channel::choose_current(context, conversation.id)
+    heal::refound::made(heart, context, &row)?;
+    channel::choose_current(context, conversation.id)?;
+    // One's own other devices that were not founded with it.
+    device::attend::one(heart, context, channel, device::attend::Haste::AtOnce)
 }

@@ -1,18 +1,35 @@
 //! Conversations: what a person sees as one, whatever channels it has moved through.
 
 mod found;
+pub(crate) mod grow;
+mod member;
 mod row;
 
-pub(crate) use found::{begin_direct, begin_group, channel_is_made, fetch_failed, fetched};
-pub(crate) use row::{
-    Conversation, IsAdmin, State, add_member, all, clear_members, find, insert, next_position, pause, set_channel,
-    set_state, set_title, touch,
+pub(crate) use found::{begin_group, channel_is_made, fetch_failed, fetched};
+pub(crate) use member::{
+    MemberRow, Standing, add_member, forget_standings, leavers, members, set_adding, set_leaving, set_not_added,
+    show_group,
 };
+pub(crate) use row::{
+    Conversation, IsAdmin, State, all, find, insert, insert_own, next_position, pause, set_channel, set_out, set_state,
+    stop, touch,
+};
+
+use aside_protocol::address::AccountAddress;
+use aside_protocol::codec::labelled_hash;
+use aside_protocol::key::PublicKey;
 
 crate::id::row_id!(
     /// A conversation. Groups share it among their members; of a direct one each side has its own.
     ConversationId
 );
 
-/// Others in a group, at most; larger ones come with the tactics that they need.
-pub const GROUP_OTHERS_MAX: usize = 31;
+impl ConversationId {
+    /// A conversation of two, the same on all devices of one side: whichever device hears of it first.
+    pub(crate) fn direct(own_root: &PublicKey, peer: &AccountAddress) -> Self {
+        Self(labelled_hash("aside direct conversation v1", &[&own_root.0, peer.to_string().as_bytes()]))
+    }
+}
+
+/// Accounts in a group, oneself included.
+pub const GROUP_MEMBERS_MAX: usize = 256;

@@ -16,6 +16,14 @@ pub(crate) enum State {
     Active = 1,
     Request = 2,
     Paused = 3,
+    /// This person left, and nothing is left of the group here.
+    Left = 4,
+    /// This person was removed.
+    Removed = 5,
+    /// This person left: nothing is shown or sent any more but that they did.
+    Leaving = 6,
+    /// Something is being repaired; what is written is queued. See `heal`.
+    Healing = 7,
 }
 
 impl State {
@@ -25,8 +33,25 @@ impl State {
             1 => Ok(State::Active),
             2 => Ok(State::Request),
             3 => Ok(State::Paused),
+            4 => Ok(State::Left),
+            5 => Ok(State::Removed),
+            6 => Ok(State::Leaving),
+            7 => Ok(State::Healing),
             _ => Err(EngineError::Damaged { what: "conversation state" }),
         }
+    }
+
+    /// Whether the conversation's log is read on.
+    pub fn is_read(self) -> bool {
+        match self {
+            State::Pending | State::Active | State::Request | State::Leaving | State::Healing => true,
+            State::Paused | State::Left | State::Removed => false,
+        }
+    }
+
+    /// Whether this person is out of it, or on the way.
+    pub fn is_out(self) -> bool {
+        matches!(self, State::Left | State::Removed | State::Leaving)
     }
 }
 
@@ -44,9 +69,15 @@ pub(crate) struct Conversation {
     pub updated_ms: i64,
     pub draft: String,
     pub read_position: i64,
+    /// The person deleted the chat.
+    pub is_hidden: bool,
+    /// What the group's picture is called: another one has another name.
+    pub picture: Option<String>,
 }
 
-const COLUMNS: &str = "id, kind, title, peer, channel, state, paused, request, updated_ms, draft, read_position";
+const COLUMNS: &str =
+    "id, kind, title, peer, channel, state, paused, request, updated_ms, draft, read_position, picture_name,
+    hidden";
 
 type Columns = (
     ConversationId,
@@ -60,6 +91,8 @@ type Columns = (
     i64,
     String,
     i64,
+    Option<String>,
+    bool,
 );
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -75,16 +108,24 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
         row.get(8)?,
         row.get(9)?,
         row.get(10)?,
+        row.get(11)?,
+        row.get(12)?,
     ))
 }
 
 fn parse(columns: Columns) -> Result<Conversation, EngineError> {
-    let (id, kind, title, peer, channel, state, paused, request, updated_ms, draft, read_position) = columns;
+    let (id, kind, title, peer, channel, state, paused, request, updated_ms, draft, read_position, picture, is_hidden) =
+        columns;
     let peer =
         peer.map(|text| text.parse()).transpose().map_err(|_| EngineError::Damaged { what: "peer's address" })?;
     Ok(Conversation {
         id,
-        kind: if kind == 0 { ConversationKind::Direct } else { ConversationKind::Group },
+        kind: match kind {
+            0 => ConversationKind::Direct,
+            1 => ConversationKind::Group,
+            2 => ConversationKind::Own,
+            _ => return Err(EngineError::Damaged { what: "conversation kind" }),
+        },
         title,
         peer,
         channel: channel.map(ChannelId),
@@ -94,6 +135,8 @@ fn parse(columns: Columns) -> Result<Conversation, EngineError> {
         updated_ms,
         draft,
         read_position,
+        picture,
+        is_hidden,
     })
 }
 
@@ -106,7 +149,7 @@ pub(crate) fn find(db: &Connection, id: &ConversationId) -> Result<Option<Conver
 /// All that are shown, the newest first.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Conversation>, EngineError> {
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM conversations WHERE hidden = 0 ORDER BY updated_ms DESC, id"
+        "SELECT {COLUMNS} FROM conversations WHERE hidden = 0 AND kind <> 2 ORDER BY updated_ms DESC, id"
     ))?;
     let rows = statement.query_map([], columns)?;
     rows.map(|row| parse(row?)).collect()
@@ -137,6 +180,15 @@ pub(crate) fn insert(
     Ok(())
 }
 
+/// Makes the devices' own conversation, which no list shows.
+pub(crate) fn insert_own(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("INSERT INTO conversations (id, kind, title, state, updated_ms) VALUES (?, 2, '', ?, ?)")?
+        .execute(params![id, State::Pending as i64, context.now.unix_ms])?;
+    Ok(())
+}
+
 pub(crate) fn set_state(context: &mut Context<'_>, id: ConversationId, state: State) -> Result<(), EngineError> {
     context
         .db
@@ -156,6 +208,22 @@ pub(crate) fn pause(context: &mut Context<'_>, id: ConversationId, reason: &str)
     Ok(())
 }
 
+/// Stops a conversation for a fault, in place of whatever stopped it before.
+pub(crate) fn stop(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    state: State,
+    words: &str,
+) -> Result<(), EngineError> {
+    context.db.prepare_cached("UPDATE conversations SET state = ?, paused = ? WHERE id = ?")?.execute(params![
+        state as i64,
+        words,
+        id
+    ])?;
+    context.changed(Change::Conversation(id));
+    Ok(())
+}
+
 pub(crate) fn set_channel(
     context: &mut Context<'_>,
     id: ConversationId,
@@ -165,8 +233,17 @@ pub(crate) fn set_channel(
     Ok(())
 }
 
-pub(crate) fn set_title(context: &mut Context<'_>, id: ConversationId, title: &str) -> Result<(), EngineError> {
-    context.db.prepare_cached("UPDATE conversations SET title = ? WHERE id = ?")?.execute(params![title, id])?;
+/// This person is out of it. Said once: whoever left is not removed afterwards.
+pub(crate) fn set_out(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    state: State,
+    words: &str,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("UPDATE conversations SET state = ?, paused = ?, channel = NULL WHERE id = ?")?
+        .execute(params![state as i64, words, id])?;
     context.changed(Change::Conversation(id));
     Ok(())
 }
@@ -190,24 +267,6 @@ pub(crate) fn next_position(context: &Context<'_>, id: ConversationId) -> Result
         )?
         .query_row(params![id], |row| row.get(0))?;
     Ok(position)
-}
-
-pub(crate) fn add_member(
-    context: &Context<'_>,
-    id: ConversationId,
-    member: &AccountAddress,
-    is_admin: IsAdmin,
-) -> Result<(), EngineError> {
-    context
-        .db
-        .prepare_cached("INSERT OR REPLACE INTO members (conversation, address, admin) VALUES (?, ?, ?)")?
-        .execute(params![id, member.to_string(), is_admin == IsAdmin::Yes])?;
-    Ok(())
-}
-
-pub(crate) fn clear_members(context: &Context<'_>, id: ConversationId) -> Result<(), EngineError> {
-    context.db.prepare_cached("DELETE FROM members WHERE conversation = ?")?.execute(params![id])?;
-    Ok(())
 }
 
 /// Whether a member may change the group.

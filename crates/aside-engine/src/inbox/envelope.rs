@@ -3,15 +3,19 @@
 use super::welcome::WelcomeLetter;
 use crate::Heart;
 use crate::account::Identity;
-use crate::content::ConsistencyReport;
 use crate::content::wrapper::{pad, unpad};
+use crate::content::{ConsistencyReport, JoinRequest};
 use crate::context::Context;
+use crate::conversation::ConversationId;
+use crate::device::DeviceLetter;
 use crate::error::EngineError;
+use crate::heal::letter::HealLetter;
 use crate::inbox::welcome::Recipient;
-use crate::job::{self, Job};
+use crate::job::{self, Job, Posted};
+use aside_mls::Session;
 use aside_protocol::codec;
 use aside_protocol::frame::anonymous::Delivery;
-use aside_protocol::id::DeliveryId;
+use aside_protocol::id::{DeliveryId, Hash};
 use aside_protocol::identity::MemberCredential;
 use aside_protocol::key::Signature;
 use aside_protocol::limit::ENVELOPE_BYTES_MAX;
@@ -31,6 +35,23 @@ pub(crate) enum Letter {
     /// How a member sees a channel.
     #[n(1)]
     Report(#[n(0)] ConsistencyReport),
+    /// Something is to be healed.
+    #[n(10)]
+    Heal(#[n(0)] Box<HealLetter>),
+    /// To the admin who gave a link: please add me. The group, and the proof that the link was given.
+    #[n(11)]
+    AskToJoin(#[n(0)] ConversationId, #[n(1)] Hash, #[n(2)] Box<JoinRequest>),
+    /// From an admin: no. The group, and the request's nonce.
+    #[n(12)]
+    Declined(
+        #[n(0)] ConversationId,
+        #[n(1)]
+        #[cbor(with = "minicbor::bytes")]
+        [u8; 16],
+    ),
+    /// Between devices of one account.
+    #[n(20)]
+    Device(#[n(0)] Box<DeviceLetter>),
 }
 
 #[derive(Debug, Clone, Encode, Decode)]
@@ -53,6 +74,23 @@ pub(crate) fn send(
     recipient: &Recipient,
     letter: &Letter,
 ) -> Result<(), EngineError> {
+    let posted = seal(heart, context, identity, recipient, letter)?;
+    post(context, posted)
+}
+
+/// Queues the delivery of a sealed letter.
+pub(crate) fn post(context: &mut Context<'_>, posted: Posted) -> Result<(), EngineError> {
+    job::add(context, posted.server, &Job::Deliver(posted.delivery))
+}
+
+/// Seals a letter, to be delivered later.
+pub(super) fn seal(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    identity: &Identity,
+    recipient: &Recipient,
+    letter: &Letter,
+) -> Result<Posted, EngineError> {
     let letter = codec::encode(letter);
     let signature = identity.device_key.sign(SIGNATURE_LABEL, &[&recipient.inbox_key, &letter]);
     let envelope = Envelope { sender: identity.credential(), letter: letter.into(), signature };
@@ -64,7 +102,30 @@ pub(crate) fn send(
         token: recipient.token,
         envelope: sealed,
     };
-    job::add(context, recipient.server, &Job::Deliver(delivery))
+    Ok(Posted { server: recipient.server, delivery })
+}
+
+/// Writes to another device of this account.
+pub(crate) fn send_to_device(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    identity: &Identity,
+    recipient: &Recipient,
+    letter: DeviceLetter,
+) -> Result<(), EngineError> {
+    send(heart, context, identity, recipient, &Letter::Device(Box::new(letter)))
+}
+
+/// Opens a letter between devices of one account, where there is no account here yet.
+pub(crate) fn open_device_letter(
+    mls: &Session<'_>,
+    inbox: (&[u8], &[u8]),
+    sealed: &[u8],
+) -> Option<(MemberCredential, DeviceLetter)> {
+    match open_with(mls, inbox, sealed) {
+        Some((sender, Letter::Device(letter))) => Some((sender, *letter)),
+        _ => None,
+    }
 }
 
 /// Opens an envelope, and checks its sender's credential and signature. `None`: it is not worth anything.
@@ -74,13 +135,19 @@ pub(crate) fn open(
     sealed: &[u8],
 ) -> Result<Option<(MemberCredential, Letter)>, EngineError> {
     let Some(identity) = &heart.identity else { return Ok(None) };
-    let Ok(padded) = heart.mls.on(context.db).open(&identity.inbox_private, INFO, sealed) else { return Ok(None) };
-    let envelope = unpad(&padded).and_then(|bytes| codec::decode::<Envelope>(bytes, ENVELOPE_BYTES_MAX));
-    let Ok(Envelope { sender, letter, signature }) = envelope else { return Ok(None) };
-    let key = sender.certificate.signature_key;
-    let is_signed = key.verify(SIGNATURE_LABEL, &[&identity.record.inbox_key, &letter], &signature).is_ok();
-    if sender.verify().is_err() || !is_signed {
-        return Ok(None);
-    }
-    Ok(codec::decode(&letter, ENVELOPE_BYTES_MAX).ok().map(|letter| (sender, letter)))
+    let inbox = (identity.inbox_private.as_slice(), identity.record.inbox_key.as_slice());
+    Ok(open_with(&heart.mls.on(context.db), inbox, sealed))
+}
+
+fn open_with(
+    mls: &Session<'_>,
+    (private, inbox_key): (&[u8], &[u8]),
+    sealed: &[u8],
+) -> Option<(MemberCredential, Letter)> {
+    let padded = mls.open(private, INFO, sealed).ok()?;
+    let Envelope { sender, letter, signature } = codec::decode(unpad(&padded).ok()?, ENVELOPE_BYTES_MAX).ok()?;
+    sender.verify().ok()?;
+    sender.certificate.signature_key.verify(SIGNATURE_LABEL, &[inbox_key, &letter], &signature).ok()?;
+    let letter = codec::decode(&letter, ENVELOPE_BYTES_MAX).ok()?;
+    Some((sender, letter))
 }

@@ -6,8 +6,9 @@ use crate::Heart;
 use crate::channel::{self, Channel, authenticator_at, head_at};
 use crate::content::ConsistencyReport;
 use crate::context::Context;
-use crate::conversation;
 use crate::error::EngineError;
+use crate::heal::{self, Fault, Fork, ForkSign};
+use aside_protocol::channel::Position;
 use aside_protocol::id::Hash;
 use aside_protocol::identity::MemberCredential;
 use rusqlite::params;
@@ -55,11 +56,17 @@ pub(crate) fn take(
     let head = head_at(context.db, &row.id, report.position.seq)?;
     let differs = ours.is_some_and(|ours| ours != report.epoch_authenticator.0)
         || head.is_some_and(|head| head != report.position.head);
-    match differs {
-        true => {
-            let reason = "the server shows the members different histories of this conversation";
-            conversation::pause(context, row.conversation, reason)
-        }
-        false => Ok(()),
+    if !differs {
+        return Ok(());
     }
+    let is_other_group = ours.is_some_and(|ours| ours != report.epoch_authenticator.0);
+    let fork = Fork {
+        sign: if is_other_group { ForkSign::AuthenticatorMismatch } else { ForkSign::ChainMismatch },
+        epoch: report.epoch,
+        ours: head.map(|head| Position { seq: report.position.seq, head }),
+        theirs: Some(report.position),
+        authenticators: ours.map(|ours| (Hash(ours), report.epoch_authenticator)),
+        told_by: Some(sender.address.clone()),
+    };
+    heal::stop(heart, context, &row, Fault::Fork(fork))
 }

@@ -1,18 +1,23 @@
 //! Welcomes: into a group that somebody founded or that somebody was added to.
 
+use super::again;
 use super::envelope::{self, Letter};
+use super::tree::{self, Tree};
 use crate::Heart;
 use crate::channel::{self, Channel, Live, outbox};
-use crate::contact::{self, Contact};
+use crate::contact::{self, Contact, Voucher};
 use crate::content::{Arrival, Content};
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
-use crate::input::ServerId;
-use crate::job::NewChannel;
+use crate::group::ask;
+use crate::heal::follow;
+use crate::heal::refound::{self, Predecessor};
+use crate::input::{Change, ServerId};
+use crate::job::{self, Job};
 use crate::view::ConversationKind;
-use crate::{server, timeline};
-use aside_mls::{Group, JoinError, SUITE};
+use crate::{device, server, timeline};
+use aside_mls::{ForNewcomers, Group, JoinError, MlsError, SUITE};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::codec::labelled_hash;
@@ -24,29 +29,72 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
 
-/// Somebody's inbox.
-#[derive(Debug, Clone)]
+/// A device's inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Recipient {
+    #[n(0)]
     pub address: AccountAddress,
+    #[n(1)]
     pub device: DeviceId,
+    #[n(2)]
     pub server: ServerId,
-    pub inbox_key: Vec<u8>,
+    #[n(3)]
+    pub inbox_key: ByteVec,
+    #[n(4)]
     pub token: DeliveryToken,
 }
 
+/// The Welcomes of one commit, not sent yet.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Welcomes {
+    /// The epoch that the commit begins.
+    #[n(0)]
+    pub epoch: u64,
+    #[n(1)]
+    pub ratchet_tree: ByteVec,
+    #[n(2)]
+    pub slices: Vec<Slice>,
+}
+
+/// What one new device needs of a Welcome for many.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Slice {
+    #[n(0)]
+    pub recipient: Recipient,
+    #[n(1)]
+    pub welcome: ByteVec,
+}
+
+impl Welcomes {
+    /// Cuts a commit's Welcome for each new device, named by the reference of its KeyPackage.
+    pub fn cut(
+        epoch: u64,
+        newcomers: &ForNewcomers,
+        devices: impl IntoIterator<Item = (Recipient, Hash)>,
+    ) -> Result<Self, EngineError> {
+        let slices = devices.into_iter().map(|(recipient, reference)| {
+            let slice = aside_mls::welcome_for(&newcomers.welcome, &reference);
+            let welcome = slice.map_err(|_| MlsError::Crypto { doing: "cutting a Welcome" })?.into();
+            Ok(Slice { recipient, welcome })
+        });
+        let slices = slices.collect::<Result<_, EngineError>>()?;
+        Ok(Self { epoch, ratchet_tree: newcomers.ratchet_tree.clone().into(), slices })
+    }
+}
+
 /// What an added device needs (DESIGN 4a rule 5; P-5.5).
-#[derive(Debug, Clone, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct WelcomeLetter {
     /// Where the channel is.
     #[n(0)]
     channel_server: ServerPin,
     /// Where the adder's inbox is, and what lets the joiner write to it.
     #[n(1)]
-    adder_server: ServerPin,
+    pub(super) adder_server: ServerPin,
     #[n(2)]
-    adder_token: DeliveryToken,
+    pub(super) adder_token: DeliveryToken,
     #[n(3)]
-    adder_record: DeviceRecord,
+    pub(super) adder_record: DeviceRecord,
     /// Proof that the adder was given a link of the joiner's, and which one.
     #[n(4)]
     introduction: Option<(Hash, Hash)>,
@@ -56,43 +104,79 @@ pub(crate) struct WelcomeLetter {
     #[n(6)]
     channel: ChannelId,
     #[n(7)]
-    epoch: u64,
+    pub(super) epoch: u64,
     /// The joiner reads from here on.
     #[n(8)]
-    anchor: Position,
+    pub(super) anchor: Position,
     #[n(9)]
     suite: u16,
     #[n(10)]
-    welcome: ByteVec,
+    pub(super) welcome: ByteVec,
     #[n(11)]
-    ratchet_tree: ByteVec,
+    pub(super) tree: Tree,
+    /// What the channel was founded in place of.
+    #[n(12)]
+    pub(super) predecessor: Option<Predecessor>,
+    /// To a device of the adder's own account: which conversation it is.
+    #[n(20)]
+    own: Option<OwnWelcome>,
 }
 
-/// Tells one device of a new channel.
-pub(crate) fn send(
+/// What one device of an account tells another of a conversation that it puts it into.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+struct OwnWelcome {
+    #[n(0)]
+    conversation: ConversationId,
+    #[n(1)]
+    peer: Option<AccountAddress>,
+    /// Whether it is the devices' own.
+    #[n(2)]
+    is_own: bool,
+}
+
+/// Sends the Welcomes of a commit that the server has taken; `row` stands behind it. Where the tree is too large for
+/// letters, it is stored first.
+pub(crate) fn release(
     heart: &Heart,
     context: &mut Context<'_>,
-    conversation: &conversation::Conversation,
     row: &Channel,
-    new: &NewChannel,
-    recipient: &Recipient,
+    welcomes: Welcomes,
 ) -> Result<(), EngineError> {
+    let Some(conversation) = conversation::find(context.db, &row.conversation)? else { return Ok(()) };
     let Some(identity) = &heart.identity else { return Ok(()) };
-    let letter = WelcomeLetter {
-        channel_server: server::pin(context.db, row.server)?,
-        adder_server: identity.pin.clone(),
-        adder_token: contact::own_token_for(heart, context, &recipient.address)?,
-        adder_record: identity.record.clone(),
-        introduction: contact::find(context.db, &recipient.address)?.and_then(|contact| contact.introduction),
-        conversation: (conversation.kind == ConversationKind::Group).then_some(conversation.id),
-        channel: row.id,
-        epoch: new.epoch,
-        anchor: row.position,
-        suite: SUITE,
-        welcome: new.welcome.clone(),
-        ratchet_tree: new.ratchet_tree.clone(),
-    };
-    envelope::send(heart, context, identity, recipient, &Letter::Welcome(Box::new(letter)))
+    let Welcomes { epoch, ratchet_tree, slices } = welcomes;
+    let (tree, blobs) = Tree::pack(context, ratchet_tree)?;
+    let mut letters = Vec::new();
+    for Slice { recipient, welcome } in slices {
+        let letter = WelcomeLetter {
+            channel_server: server::pin(context.db, row.server)?,
+            adder_server: identity.pin.clone(),
+            adder_token: contact::own_token::of_person(heart, context, &recipient.address)?,
+            adder_record: identity.record.clone(),
+            introduction: contact::find(context.db, &recipient.address)?.and_then(|contact| contact.introduction),
+            conversation: (conversation.kind == ConversationKind::Group).then_some(conversation.id),
+            channel: row.id,
+            epoch,
+            anchor: row.position,
+            suite: SUITE,
+            welcome,
+            tree: tree.clone(),
+            predecessor: refound::predecessor_of(context.db, &row.id)?,
+            own: (recipient.address == identity.address).then(|| OwnWelcome {
+                conversation: conversation.id,
+                peer: conversation.peer.clone(),
+                is_own: conversation.kind == ConversationKind::Own,
+            }),
+        };
+        if letter.own.is_some() {
+            device::bundle::owe(context, &recipient.device, conversation.id, (row.id, row.position.seq))?;
+        }
+        letters.push(envelope::seal(heart, context, identity, &recipient, &Letter::Welcome(Box::new(letter)))?);
+    }
+    match blobs.is_empty() {
+        true => letters.into_iter().try_for_each(|posted| envelope::post(context, posted)),
+        false => job::add(context, identity.server, &Job::PutBlobs(blobs, letters)),
+    }
 }
 
 /// A Welcome came: from a contact or somebody with a link of ours it is followed, from a stranger it is a request.
@@ -108,31 +192,49 @@ pub(crate) fn take(
         .prepare_cached("INSERT OR IGNORE INTO welcomes (hash, day) VALUES (?, ?)")?
         .execute(params![hash, context.now.day()])?
         == 1;
-    let is_own_inbox = letter.adder_server.address == sender.address.server
-        && letter.adder_record.verify().is_ok()
-        && letter.adder_record.certificate == sender.certificate;
-    if !is_first || !is_own_inbox || letter.suite != SUITE || channel::find(context.db, &letter.channel)?.is_some() {
+    if !is_first || !is_of_own_inbox(sender, &letter) || letter.suite != SUITE {
         return Ok(());
     }
-    let known = contact::find(context.db, &sender.address)?;
-    if let Some(contact) = &known
-        && sender.verify_known(&contact.root_key, &contact.key_sets).is_err()
-    {
-        // Somebody with the same address and other keys: nothing of it is followed, and the person is told.
-        let words = format!("Somebody with other keys wrote as {}. Nothing of it was taken.", sender.address);
-        return timeline::note(context, contact.conversation, &sender.address, &words);
+    consider(heart, context, sender, letter)
+}
+
+/// Decides about a Welcome that is new and of its author.
+pub(super) fn consider(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: WelcomeLetter,
+) -> Result<(), EngineError> {
+    if let Some(row) = channel::find(context.db, &letter.channel)? {
+        return again::into_known(heart, context, sender, &letter, &row);
     }
+    if let Some(predecessor) = &letter.predecessor
+        && again::into_successor(heart, context, sender, &letter, predecessor)?
+    {
+        return Ok(());
+    }
+    if heart.identity.as_ref().is_some_and(|identity| device::is_own(identity, sender)) {
+        return follow_own(heart, context, sender, &letter);
+    }
+    let known = contact::find(context.db, &sender.address)?;
     let is_introduced = match &letter.introduction {
-        Some((proof, link)) => contact::is_introduced(context, &sender.root_key, (proof, link))?,
+        Some((proof, link)) => contact::links::is_introduced(context, &sender.root_key, (proof, link))?,
         None => false,
     };
-    let is_trusted = is_introduced || known.as_ref().is_some_and(|contact| contact.state != contact::State::Stranger);
+    let is_asked_for = match letter.conversation {
+        Some(id) => ask::pending(context.db, id)?.is_some(),
+        None => false,
+    };
+    let is_trusted = is_introduced || is_asked_for || known.as_ref().is_some_and(|contact| contact.state.is_accepted());
     let id = match letter.conversation {
         None => known.as_ref().map(|contact| contact.conversation),
         Some(id) => Some(id),
     };
-    let id = id.unwrap_or_else(|| ConversationId(context.random()));
-    if letter.conversation.is_some() && conversation::find(context.db, &id)?.is_some() {
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let id = id.unwrap_or_else(|| ConversationId::direct(&identity.root_key, &sender.address));
+    // Into a group that is known only where this person was out of it.
+    let known_group = conversation::find(context.db, &id)?.filter(|_| letter.conversation.is_some());
+    if known_group.is_some_and(|row| !row.state.is_out() && !is_asked_for) {
         return Ok(());
     }
     if letter.conversation.is_none() {
@@ -142,6 +244,53 @@ pub(crate) fn take(
         true => follow(heart, context, sender, &letter, id),
         false => request(context, sender, &letter, id),
     }
+}
+
+/// Whether the inbox that the letter names is its author's.
+fn is_of_own_inbox(sender: &MemberCredential, letter: &WelcomeLetter) -> bool {
+    letter.adder_server.address == sender.address.server
+        && letter.adder_record.verify().is_ok()
+        && letter.adder_record.certificate == sender.certificate
+}
+
+/// Somebody with other keys than the contact of that name: a Welcome is kept, for the case that the person accepts them.
+pub(super) fn keep_of_other_root(
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: Letter,
+) -> Result<(), EngineError> {
+    match letter {
+        Letter::Welcome(letter) if letter.conversation.is_none() && is_of_own_inbox(sender, &letter) => {
+            contact::keys::keep_welcome(context, &sender.address, to_store(&(sender, letter)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Who sent a Welcome that waits as a request.
+pub(crate) fn request_is_from(kept: &[u8]) -> Result<AccountAddress, EngineError> {
+    let (sender, _): (MemberCredential, WelcomeLetter) = stored(kept, "request")?;
+    Ok(sender.address)
+}
+
+/// Another device of this account put this one into a conversation: that is always followed.
+fn follow_own(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: &WelcomeLetter,
+) -> Result<(), EngineError> {
+    let Some(own) = &letter.own else { return Ok(()) };
+    let known = conversation::find(context.db, &own.conversation)?;
+    match (&known, own.is_own) {
+        (None, true) => conversation::insert_own(context, own.conversation)?,
+        (None, false) => {
+            let title = own.peer.as_ref().map_or("", |peer| peer.name.as_str());
+            conversation::insert(context, own.conversation, title, own.peer.as_ref(), State::Pending)?;
+        }
+        (Some(_), _) => {}
+    }
+    follow(heart, context, sender, letter, own.conversation)
 }
 
 /// Writes down who began a direct conversation, and how to reach them.
@@ -157,17 +306,20 @@ fn meet(
         true => Some(server::remember(context, &letter.adder_server)?),
         false => server::find_pin(context.db, &letter.adder_server)?,
     };
+    // A stranger's keys are vouched for by nobody but the servers on the way.
+    let voucher = if is_trusted { Voucher::Link } else { Voucher::Server };
     let contact = Contact {
         address: sender.address.clone(),
         server,
-        root_key: sender.root_key,
-        key_sets: sender.key_sets.clone(),
+        root_key: Some(sender.root_key),
+        voucher: known.as_ref().map_or(voucher, |contact| contact.voucher),
         token: letter.adder_token,
         introduction: None,
         conversation: id,
         state: if is_trusted { contact::State::Active } else { contact::State::Stranger },
         failure: None,
-        verified: known.is_some_and(|contact| contact.verified),
+        verified: false,
+        name: None,
     };
     contact::put(context, &contact)
 }
@@ -181,18 +333,21 @@ fn request(
 ) -> Result<(), EngineError> {
     let peer = letter.conversation.is_none().then_some(&sender.address);
     if conversation::find(context.db, &id)?.is_none() {
+        contact::requests::make_room(context)?;
         let title = if peer.is_some() { sender.address.name.as_str() } else { "A group" };
         conversation::insert(context, id, title, peer, State::Request)?;
         conversation::add_member(context, id, &sender.address, IsAdmin::Yes)?;
     }
     let kept = to_store(&(sender, letter));
     context.db.prepare_cached("UPDATE conversations SET request = ? WHERE id = ?")?.execute(params![kept, id])?;
-    Ok(())
+    context.changed(Change::State);
+    conversation::touch(context, id)
 }
 
 /// The person accepts a stranger's conversation.
 pub(crate) fn accept(heart: &mut Heart, context: &mut Context<'_>, kept: &[u8]) -> Result<(), EngineError> {
     let (sender, letter): (MemberCredential, WelcomeLetter) = stored(kept, "request")?;
+    context.changed(Change::State);
     let known = contact::find(context.db, &sender.address)?;
     let id = match (letter.conversation, &known) {
         (Some(id), _) => id,
@@ -206,60 +361,133 @@ pub(crate) fn accept(heart: &mut Heart, context: &mut Context<'_>, kept: &[u8]) 
     follow(heart, context, &sender, &letter, id)
 }
 
-/// Joins the group and writes its channel down; reading begins at the anchor.
-fn follow(
+/// The tree of a letter is here: the device joins, or joins again.
+pub(super) fn is_whole(
     heart: &mut Heart,
     context: &mut Context<'_>,
     sender: &MemberCredential,
     letter: &WelcomeLetter,
     id: ConversationId,
 ) -> Result<(), EngineError> {
-    let is_direct = letter.conversation.is_none();
-    let peer = is_direct.then_some(&sender.address);
-    if conversation::find(context.db, &id)?.is_none() {
-        conversation::insert(context, id, sender.address.name.as_str(), peer, State::Pending)?;
+    match channel::find(context.db, &letter.channel)? {
+        Some(row) => again::into_known(heart, context, sender, letter, &row),
+        None => follow(heart, context, sender, letter, id),
     }
-    let joined = heart.mls.on(context.db).join(&letter.welcome, &letter.ratchet_tree);
+}
+
+/// Joins the group, once its tree is here.
+pub(super) fn follow(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: &WelcomeLetter,
+    id: ConversationId,
+) -> Result<(), EngineError> {
+    show_pending(context, sender, letter, id)?;
+    match &letter.tree {
+        Tree::Inline(tree) => join(heart, context, sender, letter, id, tree),
+        Tree::Blobs(parts) => match tree::fetch(context, sender, letter, id, parts)? {
+            true => Ok(()),
+            false => not_joined(context, sender, id),
+        },
+    }
+}
+
+/// A conversation that is about to be joined.
+fn show_pending(
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: &WelcomeLetter,
+    id: ConversationId,
+) -> Result<(), EngineError> {
+    let peer = letter.conversation.is_none().then_some(&sender.address);
+    match conversation::find(context.db, &id)? {
+        None => conversation::insert(context, id, sender.address.name.as_str(), peer, State::Pending),
+        Some(row) if row.state.is_out() || row.state == State::Request => {
+            conversation::set_state(context, id, State::Pending)
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Joins the group and writes its channel down; reading begins at the anchor.
+pub(super) fn join(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: &WelcomeLetter,
+    id: ConversationId,
+    ratchet_tree: &[u8],
+) -> Result<(), EngineError> {
+    if channel::find(context.db, &letter.channel)?.is_some() {
+        return Ok(());
+    }
+    show_pending(context, sender, letter, id)?;
+    let is_group = letter.conversation.is_some();
+    let joined = heart.mls.on(context.db).join(&letter.welcome, ratchet_tree);
     let group = match joined {
         Ok(group) => group,
         Err(JoinError::Mls(error)) => return Err(error.into()),
         Err(_) => return not_joined(context, sender, id),
     };
-    if !is_as_announced(heart, &group, sender, letter)? {
+    let is_known = match &letter.predecessor {
+        Some(predecessor) => channel::find(context.db, &predecessor.channel)?.is_some(),
+        None => false,
+    };
+    let is_of_inviter = match ask::pending(context.db, id)? {
+        Some((link, _)) => group.members()?.iter().any(|member| member.credential.root_key == link.root_key),
+        None => true,
+    };
+    let is_agreed = !is_known || follow::is_agreed(context, id, &group)?;
+    if !is_of_inviter || !is_agreed || !is_as_announced(heart, &group, sender, letter)? {
         heart.mls.on(context.db).delete_group(&group.id())?;
         return not_joined(context, sender, id);
     }
+    ask::over(context, id)?;
     let server = server::remember(context, &letter.channel_server)?;
     channel::insert(context, letter.channel, id, server, letter.epoch, letter.anchor, Live::Yes)?;
     channel::note_epoch(context, letter.channel, &group)?;
     let adder_server = server::find_pin(context.db, &letter.adder_server)?;
     let roster = (&letter.adder_record, &letter.adder_token);
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
-    let metadata = group.metadata()?;
-    for member in group.members()? {
-        let address = &member.credential.address;
-        let is_admin = if metadata.is_admin(address) { IsAdmin::Yes } else { IsAdmin::No };
-        conversation::add_member(context, id, address, is_admin)?;
+    let members = group.members()?;
+    contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
+    let leaves = members.len();
+    if conversation::find(context.db, &id)?.is_some_and(|row| row.state.is_out()) {
+        conversation::forget_standings(context, id)?;
     }
-    if !is_direct {
-        conversation::set_title(context, id, &metadata.title)?;
+    conversation::show_group(context, id, &members, &group.metadata()?)?;
+    let successor_of = letter.predecessor.as_ref().filter(|_| is_known);
+    if is_group && successor_of.is_none() && letter.own.is_none() {
         let words = format!("{} added you to the group", sender.address.name);
         timeline::note(context, id, &sender.address, &words)?;
     }
     heart.groups.insert(letter.channel, group);
     conversation::set_state(context, id, State::Active)?;
     channel::choose_current(context, id)?;
-    let rotate_at = context.now.unix_ms.saturating_add(heart.options.rotate_after_join_ms);
-    let jitter = context.random_ms(heart.options.rotate_after_join_ms.max(1));
-    channel::set_rotation(context, letter.channel, Some(rotate_at.saturating_add(jitter)))?;
+    if let (Some(predecessor), Some(row)) = (successor_of, channel::find(context.db, &letter.channel)?) {
+        follow::adopt(heart, context, &row, predecessor)?;
+    }
+    let rotate_at = first_rotation(heart, context, leaves);
+    channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     announce(heart, context, id, &sender.address)?;
-    conversation::touch(context, id)?;
+    if letter.own.is_none() {
+        conversation::touch(context, id)?;
+    }
     heart.stirred.insert(letter.channel);
-    Ok(())
+    device::attend::one(heart, context, letter.channel, device::attend::Haste::OthersFirst)
+}
+
+/// When a joiner gives its leaf fresh keys for the first time. In a large group many have joined at once, and each of
+/// these commits is large while the tree is blank: the more there are, the longer they are spread over.
+fn first_rotation(heart: &Heart, context: &mut Context<'_>, leaves: usize) -> i64 {
+    let least = heart.options.rotate_after_join_ms;
+    let spread = least.saturating_mul(i64::try_from(leaves.div_ceil(2)).unwrap_or(i64::MAX));
+    context.now.unix_ms.saturating_add(least).saturating_add(context.random_ms(spread.max(1)))
 }
 
 /// The group must be what the letter says: in that epoch, of the sender and this device, and direct only with two people.
-fn is_as_announced(
+pub(super) fn is_as_announced(
     heart: &Heart,
     group: &Group,
     sender: &MemberCredential,
@@ -268,29 +496,51 @@ fn is_as_announced(
     let Some(identity) = &heart.identity else { return Ok(false) };
     let members = group.members()?;
     let has_sender = members.iter().any(|member| member.credential.certificate == sender.certificate);
-    let is_of_two = members
-        .iter()
-        .all(|member| member.credential.address == sender.address || member.credential.address == identity.address);
+    // A peer only where an own device says that there is one: the devices' own conversation has none.
+    let other = letter.own.as_ref().map_or(Some(&sender.address), |own| own.peer.as_ref());
+    let is_of_two = members.iter().all(|member| {
+        let address = &member.credential.address;
+        Some(address) == other || *address == identity.address
+    });
     let is_right_group = group.id().0 == letter.channel.0 && group.epoch() == letter.epoch;
     Ok(has_sender && is_right_group && (letter.conversation.is_some() || is_of_two))
 }
 
-fn not_joined(context: &mut Context<'_>, sender: &MemberCredential, id: ConversationId) -> Result<(), EngineError> {
+/// Says that a conversation could not be joined, where one is shown for it.
+pub(super) fn not_joined(
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    id: ConversationId,
+) -> Result<(), EngineError> {
     let words = format!(
         "{} began a conversation that this device could not join. Ask them to begin it again.",
         sender.address.name
     );
+    // So that somebody can add this device again.
+    let is_pending_group = conversation::find(context.db, &id)?
+        .is_some_and(|row| row.kind == ConversationKind::Group && row.state == State::Pending);
+    if is_pending_group {
+        let why = "this device could not join the group; ask to be added again";
+        conversation::set_out(context, id, State::Removed, why)?;
+    }
     timeline::note(context, id, &sender.address, &words)
 }
 
 /// The joiner's first words: how the members reach this device's inbox.
-fn announce(
+pub(crate) fn announce(
     heart: &mut Heart,
     context: &mut Context<'_>,
     id: ConversationId,
     adder: &AccountAddress,
 ) -> Result<(), EngineError> {
-    let token = contact::own_token_for(heart, context, adder)?;
+    let conversation = conversation::find(context.db, &id)?;
+    let is_group = conversation.as_ref().is_some_and(|row| row.kind == ConversationKind::Group);
+    // Where another device of one's own was the adder, the token is for the other person all the same.
+    let peer = conversation.and_then(|row| row.peer);
+    let token = match is_group {
+        true => contact::own_token::of_group(heart, context, id)?,
+        false => contact::own_token::of_person(heart, context, peer.as_ref().unwrap_or(adder))?,
+    };
     let Some(identity) = &heart.identity else { return Ok(()) };
     let arrival = Arrival { server: identity.pin.clone(), token, record: identity.record.clone() };
     outbox::queue(context, id, &Content::Arrival(Box::new(arrival)), |_| None)

@@ -6,17 +6,28 @@ use crate::channel::{commit, ephemeral, outbox, subscribe};
 use crate::contact;
 use crate::context::Context;
 use crate::conversation;
+use crate::device;
 use crate::error::EngineError;
+use crate::group::{ask, link};
+use crate::heal;
+use crate::inbox::{envelope, tree};
 use crate::input::Link;
 use crate::job::{self, Job, JobId};
 use aside_protocol::frame::ServerFrame;
 use aside_protocol::frame::anonymous::{Answer, FromServer, Push};
+use aside_protocol::id::ChannelId;
 use aside_protocol::inbox::ChannelToken;
 use aside_protocol::refusal::{Refusal, Remedy};
 use rusqlite::params;
 
-/// How often a token that its server does not know yet is tried again: about two minutes.
-const EARLY_ATTEMPTS_MAX: u32 = 8;
+const OTHER_KIND: &str = "an answer of another kind than was asked for";
+/// How often a group's link that its server does not know yet is tried again: about two minutes. A person waits before it.
+const EARLY_ASKS_MAX: u32 = 8;
+/// How often a friend's token that its server does not know yet is tried again to fetch their keys, while their server
+/// can be reached: about a day. A person waits for it and is told.
+const EARLY_FETCHES_MAX: u32 = 36;
+/// The same for what is to be put into their inbox: about a fortnight. Nobody would hear of a Welcome that is given up.
+const EARLY_DELIVERIES_MAX: u32 = 336;
 
 /// Takes one frame. Anything that breaks the protocol closes the connection; nothing of it is believed.
 pub(crate) fn frame(heart: &mut Heart, context: &mut Context<'_>, link: Link, bytes: &[u8]) -> Result<(), EngineError> {
@@ -50,6 +61,8 @@ fn answered(
 ) -> Result<(), EngineError> {
     match (flight, answer) {
         (Flight::Prove(..) | Flight::Ephemeral, Answer::Done) => Ok(()),
+        (Flight::LinkAccount, Answer::Account(account)) => device::accept::fetched(heart, context, &account),
+        (Flight::LinkRequest, Answer::Done) => device::accept::requested(context),
         (Flight::Subscribe(channel, epoch), Answer::Entries { entries, end, live }) => {
             subscribe::page(heart, context, (link, channel, epoch), entries, end, live)
         }
@@ -62,28 +75,88 @@ fn answered(
             heart.stirred.insert(channel);
             Ok(())
         }
-        (Flight::CreateChannel(id, token), Answer::Done) => {
+        (Flight::Paid(id, token), Answer::Done) => {
             spend(context, &token)?;
-            if let Some(Job::CreateChannel(channel, new)) = job::find(context, id)? {
-                conversation::channel_is_made(heart, context, channel, &new)?;
+            paid(heart, context, id)
+        }
+        (Flight::Job(id), answer) => job_answered(heart, context, link, id, answer),
+        _ => context.close(link, OTHER_KIND),
+    }
+}
+
+/// What a job asked for is here.
+fn job_answered(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    link: Link,
+    id: JobId,
+    answer: Answer,
+) -> Result<(), EngineError> {
+    match answer {
+        Answer::Account(account) => {
+            match job::find(context, id)? {
+                Some(Job::AskToJoin(id)) => ask::account_is_here(heart, context, id, &account)?,
+                Some(Job::FetchAccount(member)) => drop(contact::keys::saw_account(context, &member, &account)?),
+                _ => {}
             }
             job::done(context, id)
         }
+        Answer::Blob(bytes) => match job::find(context, id)? {
+            Some(Job::FetchTree(arriving)) => tree::fetched(heart, context, id, *arriving, &bytes),
+            _ => job::done(context, id),
+        },
         // Their device has an account and has published nothing yet: it will, as soon as it is online.
-        (Flight::Job(id), Answer::KeyPackages { key_packages, .. })
-            if key_packages.iter().all(|device| device.key_package.is_none()) =>
-        {
+        Answer::KeyPackages { key_packages, .. } if key_packages.iter().all(|device| device.key_package.is_none()) => {
             job::later(context, id).map(|_| ())
         }
-        (Flight::Job(id), Answer::KeyPackages { account, key_packages }) => {
+        Answer::KeyPackages { account, key_packages } => {
+            if let Some(channel) = own_fetch(context, id)? {
+                return device::attend::fetched(heart, context, (id, channel), &account, &key_packages);
+            }
             if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
                 conversation::fetched(heart, context, (conversation, &member), account, key_packages)?;
+            } else if let Some(Job::FetchForSuccessor(conversation, member, _)) = job::find(context, id)? {
+                heal::refound::fetched(heart, context, conversation, &member, Some((account, key_packages)))?;
             }
             job::done(context, id)
         }
-        (Flight::Job(id), Answer::Done) => job::done(context, id),
-        _ => context.close(link, "an answer of another kind than was asked for"),
+        // As above: somebody without a KeyPackage of last resort has not been online yet.
+        Answer::Found { key_packages, .. } if key_packages.iter().all(|device| device.key_package.is_none()) => {
+            job::later(context, id).map(|_| ())
+        }
+        Answer::Found { account, token, key_packages } => {
+            if let Some(Job::FindByName(conversation, member)) = job::find(context, id)? {
+                contact::by_name::found(heart, context, (conversation, &member), account, token, key_packages)?;
+            }
+            job::done(context, id)
+        }
+        Answer::Done => job::done(context, id),
+        _ => context.close(link, OTHER_KIND),
     }
+}
+
+/// The channel for which a job fetches this account's own KeyPackages, if it does.
+fn own_fetch(context: &Context<'_>, id: JobId) -> Result<Option<ChannelId>, EngineError> {
+    Ok(match job::find(context, id)? {
+        Some(Job::FetchOwnKeyPackages(channel)) => Some(channel),
+        _ => None,
+    })
+}
+
+/// What a token paid for is done.
+fn paid(heart: &mut Heart, context: &mut Context<'_>, id: JobId) -> Result<(), EngineError> {
+    match job::find(context, id)? {
+        Some(Job::CreateChannel(channel, new)) => conversation::channel_is_made(heart, context, channel, new)?,
+        Some(Job::PutBlobs(mut blobs, letters)) if blobs.len() > 1 => {
+            blobs.remove(0);
+            return job::replace(context, id, &Job::PutBlobs(blobs, letters));
+        }
+        Some(Job::PutBlobs(_, letters)) => {
+            letters.into_iter().try_for_each(|posted| envelope::post(context, posted))?;
+        }
+        _ => {}
+    }
+    job::done(context, id)
 }
 
 fn spend(context: &Context<'_>, token: &ChannelToken) -> Result<(), EngineError> {
@@ -111,17 +184,22 @@ fn refused(
             }
             Remedy::Person | Remedy::Fault => {
                 heart.stirred.insert(channel);
+                if matches!(refusal, Refusal::BadExpiry { .. }) && outbox::expires_anew(context, &ids)? {
+                    return Ok(());
+                }
                 outbox::failed(context, &ids, &refusal.to_string())
             }
         },
         Flight::Commit(channel) => commit::refused(heart, context, channel, refusal),
-        Flight::CreateChannel(id, token) => {
+        Flight::Paid(id, token) => {
             match refusal {
                 Refusal::BadChannelToken => spend(context, &token)?,
                 _ => job::later(context, id).map(|_| ())?,
             }
             Ok(())
         }
+        Flight::LinkAccount => device::accept::not_fetched(context, refusal),
+        Flight::LinkRequest => device::accept::not_requested(context, refusal),
         Flight::Job(id) => job_refused(heart, context, id, refusal),
         _ => Ok(()),
     }
@@ -134,8 +212,25 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
     if *refusal == Refusal::UnknownAccountOrToken && may_be_early(context, id)? {
         return Ok(());
     }
-    if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
+    if let Some(channel) = own_fetch(context, id)? {
+        device::attend::gone(context, &channel)?;
+    }
+    let wanted = job::find(context, id)?;
+    if let Some(Job::FetchForSuccessor(conversation, member, _)) = &wanted {
+        heal::refound::fetched(heart, context, *conversation, member, None)?;
+    }
+    if let Some(Job::AskToJoin(conversation)) = &wanted {
+        ask::failed(context, *conversation, "the link was withdrawn or has expired: ask for a new one")?;
+    }
+    if let Some(Job::FetchTree(arriving)) = &wanted {
+        return tree::lost(context, id, arriving);
+    }
+    let is_by_name = matches!(wanted, Some(Job::FindByName(..)));
+    if let Some(Job::FetchKeyPackages(conversation, member) | Job::FindByName(conversation, member)) = wanted {
         let why = match refusal {
+            Refusal::UnknownAccountOrToken if is_by_name => {
+                "nobody of this name can be found on your server: ask them for their link".into()
+            }
             Refusal::UnknownAccountOrToken => {
                 "their link was withdrawn, has expired, or is used up: ask for a new one".into()
             }
@@ -146,13 +241,24 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
     job::done(context, id)
 }
 
-/// A contact's own token can arrive here before it arrives at their server: such a job is put off a few times.
+/// A contact's own token can arrive here before it arrives at their server, above all where that was down or their device
+/// is off: such a job is put off, longer each time.
 fn may_be_early(context: &mut Context<'_>, id: JobId) -> Result<bool, EngineError> {
-    let is_of_friend = match job::find(context, id)? {
+    let attempts_max = match job::find(context, id)? {
+        Some(Job::FetchKeyPackages(conversation, member))
+            if link::approved(context.db, conversation, &member)?.is_some() =>
+        {
+            Some(EARLY_FETCHES_MAX)
+        }
+        Some(Job::AskToJoin(_)) => Some(EARLY_ASKS_MAX),
         Some(Job::FetchKeyPackages(_, member)) => contact::find(context.db, &member)?
-            .is_some_and(|contact| contact.state == contact::State::Active && contact.introduction.is_none()),
-        Some(Job::Deliver(_)) => true,
-        _ => false,
+            .filter(|contact| contact.state == contact::State::Active && contact.introduction.is_none())
+            .map(|_| EARLY_FETCHES_MAX),
+        Some(Job::Deliver(_) | Job::FetchOwnKeyPackages(_) | Job::FetchForSuccessor(..)) => Some(EARLY_DELIVERIES_MAX),
+        _ => None,
     };
-    Ok(is_of_friend && job::later(context, id)? <= EARLY_ATTEMPTS_MAX)
+    match attempts_max {
+        Some(max) => Ok(job::later(context, id)? <= max),
+        None => Ok(false),
+    }
 }

@@ -24,13 +24,23 @@ pub(crate) enum Flight {
     AcknowledgeInbox,
     DrawChannelTokens,
     Job(JobId),
-    /// Also names the token that pays, which is struck out with the answer.
-    CreateChannel(JobId, aside_protocol::inbox::ChannelToken),
+    /// A job that a channel token pays for, which is struck out with the answer.
+    Paid(JobId, aside_protocol::inbox::ChannelToken),
     Prove(ChannelId, u64),
     Subscribe(ChannelId, u64),
     Append(ChannelId, Vec<AppendId>),
     Commit(ChannelId),
     Ephemeral,
+    /// The home server's list of this account's devices.
+    GetAccount,
+    /// Of a device that is being linked.
+    LinkAccount,
+    LinkRequest,
+    LinkSignIn,
+    /// A part of a backup of this generation.
+    PutBackup(u64),
+    TryBackup(u32),
+    Restore(crate::recovery::restore::Step),
 }
 
 /// How far a subscription is.
@@ -52,6 +62,8 @@ pub(crate) struct LinkState {
     pub ready: bool,
     pub subscriptions: BTreeMap<ChannelId, Subscription>,
     pub proofs: BTreeSet<(ChannelId, u64, Purpose)>,
+    /// On the account link: no channel tokens are drawn before, because the server has refused more.
+    pub draws_from_ms: i64,
 }
 
 impl LinkState {
@@ -63,6 +75,7 @@ impl LinkState {
             ready: link.kind == ConnectionKind::Anonymous,
             subscriptions: BTreeMap::new(),
             proofs: BTreeSet::new(),
+            draws_from_ms: 0,
         }
     }
 
@@ -118,6 +131,6 @@ impl LinkState {
 
     /// Jobs on their way.
     pub fn jobs_in_flight(&self) -> usize {
-        self.in_flight.values().filter(|flight| matches!(flight, Flight::Job(_) | Flight::CreateChannel(..))).count()
+        self.in_flight.values().filter(|flight| matches!(flight, Flight::Job(_) | Flight::Paid(..))).count()
     }
 }

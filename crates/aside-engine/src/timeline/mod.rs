@@ -1,8 +1,10 @@
 //! The timeline: what is written down of messages, and how contents change it.
 
+mod orphans;
 mod receipts;
 mod take;
 
+pub(crate) use orphans::catch_up;
 pub(crate) use receipts::{due as receipts_due, seen as mark_seen};
 pub(crate) use take::{Taken, delete, edit, react, take};
 
@@ -81,14 +83,50 @@ pub(crate) fn placed(
     channel: &Channel,
     seq: u64,
 ) -> Result<(), EngineError> {
-    let position = next_position(context, channel.conversation)?;
+    // What went out once more after a loss keeps the place at which the others had it first.
+    let is_placed = context
+        .db
+        .prepare_cached("SELECT 1 FROM messages WHERE id = ? AND channel = ? AND seq < ?")?
+        .exists(params![id, channel.id.0, sql(seq)])?;
+    if !is_placed {
+        let position = next_position(context, channel.conversation)?;
+        place(context, id, channel, seq, position)?;
+    }
+    context.changed(Change::Message(*id));
+    context.changed(Change::Conversation(channel.conversation));
+    Ok(())
+}
+
+fn place(context: &Context<'_>, id: &MessageId, channel: &Channel, seq: u64, position: i64) -> Result<(), EngineError> {
     context
         .db
         .prepare_cached("UPDATE messages SET acknowledged = 1, position = ?, channel = ?, seq = ? WHERE id = ?")?
         .execute(params![position, channel.id.0, sql(seq), id])?;
-    context.changed(Change::Message(*id));
-    context.changed(Change::Conversation(channel.conversation));
     Ok(())
+}
+
+/// A message that is here turns out to stand in a place that was kept free; `true`: it is here. What of it waited to be
+/// sent once more does not need to be.
+pub(crate) fn place_again(
+    context: &mut Context<'_>,
+    id: &MessageId,
+    channel: &Channel,
+    seq: u64,
+    position: i64,
+) -> Result<bool, EngineError> {
+    let row: Option<(Option<[u8; 32]>, Option<i64>)> = context
+        .db
+        .prepare_cached("SELECT channel, seq FROM messages WHERE id = ? AND kind = 0")?
+        .query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((placed_in, placed_at)) = row else { return Ok(false) };
+    let is_earlier = placed_in != Some(channel.id.0) || placed_at.is_none_or(|at| at > sql(seq));
+    if is_earlier {
+        place(context, id, channel, seq, position)?;
+        context.db.prepare_cached("DELETE FROM outbox WHERE message = ? AND ciphertext IS NULL")?.execute([id])?;
+        context.changed(Change::Message(*id));
+    }
+    Ok(true)
 }
 
 /// An own message is not going to be sent.
@@ -112,6 +150,15 @@ pub(crate) fn note(
     about: &AccountAddress,
     words: &str,
 ) -> Result<(), EngineError> {
+    note_with_id(context, conversation, about, words).map(|_| ())
+}
+
+fn note_with_id(
+    context: &mut Context<'_>,
+    conversation: ConversationId,
+    about: &AccountAddress,
+    words: &str,
+) -> Result<MessageId, EngineError> {
     let id = MessageId(context.random());
     let position = next_position(context, conversation)?;
     context
@@ -130,29 +177,60 @@ pub(crate) fn note(
             context.now.unix_ms
         ])?;
     context.changed(Change::Message(id));
+    Ok(id)
+}
+
+/// The place of a message that its author took back before it reached this device.
+pub(crate) fn insert_deleted(
+    context: &mut Context<'_>,
+    channel: &Channel,
+    id: &MessageId,
+    author: &AccountAddress,
+    (seq, position): (u64, i64),
+    is_own: bool,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "INSERT OR IGNORE INTO messages (id, conversation, channel, seq, position, sender, own, kind, text, sent_ms,
+             acknowledged, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, 0, '', ?, 1, 1)",
+        )?
+        .execute(params![
+            id,
+            channel.conversation,
+            channel.id.0,
+            sql(seq),
+            position,
+            author.to_string(),
+            is_own,
+            context.now.unix_ms
+        ])?;
+    context.changed(Change::Message(*id));
     Ok(())
 }
 
-/// A note that something could not be read.
-pub(crate) fn unreadable(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
-    note_of_server(context, id, "A message could not be read on this device.")
+/// Other words for a line.
+pub(crate) fn reword(context: &mut Context<'_>, line: &MessageId, words: &str) -> Result<(), EngineError> {
+    context.db.prepare_cached("UPDATE messages SET text = ? WHERE id = ?")?.execute(params![words, line])?;
+    context.changed(Change::Message(*line));
+    Ok(())
 }
 
-/// A note that something expired.
-pub(crate) fn expired(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
-    note_of_server(context, id, "A message expired before this device could fetch it.")
-}
-
-fn note_of_server(context: &mut Context<'_>, id: ConversationId, words: &str) -> Result<(), EngineError> {
-    let Some(conversation) = conversation::find(context.db, &id)? else { return Ok(()) };
+/// A line that says that something is gone for good. Returns it, so that it can go when it is no longer true.
+pub(crate) fn gone(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    words: &str,
+) -> Result<Option<MessageId>, EngineError> {
+    let Some(conversation) = conversation::find(context.db, &id)? else { return Ok(None) };
     let about = match conversation.peer {
         Some(peer) => peer,
         None => match crate::account::load(context.db)? {
             Some(identity) => identity.address,
-            None => return Ok(()),
+            None => return Ok(None),
         },
     };
-    note(context, id, &about, words)
+    note_with_id(context, id, &about, words).map(Some)
 }
 
 /// What of a message's row decides whether it may be changed.

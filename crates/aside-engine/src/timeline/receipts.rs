@@ -19,6 +19,10 @@ pub(super) fn received(
     channel: &Channel,
     taken: &Taken,
 ) -> Result<(), EngineError> {
+    // What another device of one's own wrote is no news to anybody.
+    if heart.identity.as_ref().is_some_and(|identity| identity.address == taken.author) {
+        return Ok(());
+    }
     context
         .db
         .prepare_cached("UPDATE channels SET received_seq = MAX(received_seq, ?) WHERE id = ?")?

@@ -1,14 +1,16 @@
 //! How a content, taken from the log or made here, changes the timeline. Only an author changes what they wrote.
 
-use super::{RowKind, find, receipts};
+use super::{RowKind, find, orphans, receipts};
 use crate::Heart;
 use crate::channel::{self, Channel};
 use crate::content::{Arrival, Content, MessageId};
 use crate::context::{Context, sql};
-use crate::conversation::{ConversationId, next_position, touch};
+use crate::conversation::{self, ConversationId, next_position, touch};
+use crate::device::sync;
 use crate::error::EngineError;
+use crate::group;
 use crate::input::Change;
-use crate::{contact, server};
+use crate::{contact, heal, server};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::ChannelId;
 use rusqlite::{OptionalExtension, params};
@@ -24,6 +26,8 @@ pub(crate) struct Taken {
     pub seq: u64,
     pub author: AccountAddress,
     pub sent_ms: i64,
+    /// Its place, where it was kept free; otherwise it stands behind what is there.
+    pub position: Option<i64>,
 }
 
 /// Acts on somebody else's content.
@@ -34,32 +38,66 @@ pub(crate) fn take(
     taken: &Taken,
     content: Content,
 ) -> Result<(), EngineError> {
+    if !matches!(content, Content::Arrival(_)) && is_unheard(context, channel, &taken.author)? {
+        return Ok(());
+    }
     match content {
         Content::Text { text, reply_to } => {
-            insert(context, channel.conversation, taken, &text, reply_to)?;
-            receipts::received(heart, context, channel, taken)
+            let is_own = insert(heart, context, channel.conversation, taken, (&text, reply_to))?;
+            if is_own { Ok(()) } else { receipts::received(heart, context, channel, taken) }
         }
         Content::Unknown { media_type } => {
             let words = format!("[a message of a kind that this version does not know: {media_type}]");
-            insert(context, channel.conversation, taken, &words, None)?;
-            receipts::received(heart, context, channel, taken)
+            let is_own = insert(heart, context, channel.conversation, taken, (&words, None))?;
+            if is_own { Ok(()) } else { receipts::received(heart, context, channel, taken) }
+        }
+        Content::Edit { target, .. } | Content::Delete { target } | Content::Reaction { target, .. }
+            if orphans::is_missing(context.db, &target)? =>
+        {
+            orphans::keep(context, taken, &target, &content)
         }
         Content::Edit { target, text } => edit(context, &taken.author, &target, &text),
         Content::Delete { target } => delete(context, &taken.author, &target),
         Content::Reaction { target, emoji } => react(context, &taken.author, &target, &emoji, &taken.id),
         Content::Receipt(receipt) => receipts::take(context, channel, taken, &receipt),
         Content::Arrival(arrival) => arrived(heart, context, channel, taken, &arrival),
+        Content::Own(bytes) => sync::take(heart, context, channel, taken.seq, &bytes),
+        Content::Leave => group::left(heart, context, channel, &taken.author),
+        Content::JoinRequest(request) => {
+            match group::is_admin(context, channel.conversation, &taken.author)? && request.is_whole() {
+                true => group::link::note(context, channel.conversation, &request),
+                false => Ok(()),
+            }
+        }
+        Content::JoinDeclined(address) => match group::is_admin(context, channel.conversation, &taken.author)? {
+            true => group::link::forget(context, channel.conversation, &address),
+            false => Ok(()),
+        },
     }
 }
 
+/// What a blocked person says in a direct conversation is dropped.
+fn is_unheard(context: &Context<'_>, channel: &Channel, author: &AccountAddress) -> Result<bool, EngineError> {
+    let row = conversation::find(context.db, &channel.conversation)?;
+    Ok(row.is_some_and(|row| row.peer.as_ref() == Some(author)) && contact::block::is_blocked(context.db, author)?)
+}
+
+/// Writes a message down; `true`: it is this person's own, from another device or from before a loss.
 fn insert(
+    heart: &Heart,
     context: &mut Context<'_>,
     conversation: ConversationId,
     taken: &Taken,
-    text: &str,
-    reply_to: Option<MessageId>,
-) -> Result<(), EngineError> {
-    let position = next_position(context, conversation)?;
+    (text, reply_to): (&str, Option<MessageId>),
+) -> Result<bool, EngineError> {
+    if sync::is_cleared(context.db, &taken.channel, taken.seq)? {
+        return Ok(true);
+    }
+    let is_own = heart.identity.as_ref().is_some_and(|identity| identity.address == taken.author);
+    let position = match taken.position {
+        Some(position) => position,
+        None => next_position(context, conversation)?,
+    };
     let sent_ms = taken.sent_ms.min(context.now.unix_ms.saturating_add(CLOCK_AHEAD_MS_MAX)).max(0);
     // OR IGNORE only where deduplication is switched off on purpose would let a second row through.
     let id = if context.defects.dedupe_off() { MessageId(context.random()) } else { taken.id };
@@ -67,7 +105,7 @@ fn insert(
         .db
         .prepare_cached(
             "INSERT INTO messages (id, conversation, channel, seq, position, sender, own, kind, text, sent_ms, reply_to,
-             acknowledged) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, 1)",
+             acknowledged) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
         )?
         .execute(params![
             id,
@@ -76,14 +114,16 @@ fn insert(
             sql(taken.seq),
             position,
             taken.author.to_string(),
+            is_own,
             RowKind::Text as i64,
             text,
             sent_ms,
             reply_to
         ])?;
+    sync::follow_cursor(context, conversation, &taken.channel, (taken.seq, position))?;
     touch(context, conversation)?;
     context.changed(Change::Message(id));
-    Ok(())
+    Ok(is_own)
 }
 
 /// Replaces an author's words.
@@ -125,7 +165,8 @@ pub(crate) fn delete(
     if owned.sender != *author {
         return Ok(());
     }
-    context.db.prepare_cached("UPDATE messages SET text = '', deleted = 1 WHERE id = ?")?.execute(params![target])?;
+    context.db.prepare_cached("UPDATE messages SET text = '', deleted = 1, edited = 0 WHERE id = ?")?.execute(params![target])?;
+    heal::content::forget_words(context, target)?;
     context.db.prepare_cached("DELETE FROM reactions WHERE message = ?")?.execute(params![target])?;
     context.changed(Change::Message(*target));
     context.changed(Change::Conversation(owned.conversation));

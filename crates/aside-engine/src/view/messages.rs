@@ -1,6 +1,5 @@
 //! Reading the timeline.
 
-use super::conversations::person;
 use super::{Delivery, Heard, Message, MessageKind, MessagePage, MessagePreview, Reaction, ReplyReference};
 use crate::Engine;
 use crate::content::MessageId;
@@ -15,7 +14,8 @@ const PAGE_MAX: u32 = 200;
 const COLUMNS: &str = "m.id, m.conversation, m.sender, m.kind, m.text, m.sent_ms, m.position, m.own, m.acknowledged,
     m.failure, m.edited, m.deleted, m.reply_to,
     m.seq IS NOT NULL AND m.seq <= COALESCE(ch.peer_received_seq, 0),
-    m.seq IS NOT NULL AND m.seq <= COALESCE(ch.peer_seen_seq, 0)";
+    m.seq IS NOT NULL AND m.seq <= COALESCE(ch.peer_seen_seq, 0),
+    m.own = 0 AND m.kind = 0 AND m.sender IN (SELECT address FROM blocked)";
 
 struct Columns {
     id: MessageId,
@@ -33,6 +33,7 @@ struct Columns {
     reply_to: Option<MessageId>,
     is_received: bool,
     is_seen: bool,
+    is_from_blocked: bool,
 }
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
@@ -52,6 +53,7 @@ fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
         reply_to: row.get(12)?,
         is_received: row.get(13)?,
         is_seen: row.get(14)?,
+        is_from_blocked: row.get(15)?,
     })
 }
 
@@ -109,7 +111,7 @@ impl Engine {
             reactions: self.reactions(&row.id)?,
             id: row.id,
             conversation_id: row.conversation,
-            sender: person(self.heart.identity.as_ref(), address(&row.sender)?),
+            sender: self.person(address(&row.sender)?)?,
             kind: if row.is_event { MessageKind::Event } else { MessageKind::Text },
             text: row.text,
             sent_at: row.sent_ms,
@@ -118,6 +120,7 @@ impl Engine {
             failure: row.failure,
             edited: row.edited,
             deleted: row.deleted,
+            from_blocked: row.is_from_blocked,
         })
     }
 
@@ -128,7 +131,7 @@ impl Engine {
             .query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((sender, text)) = found else { return Ok(None) };
-        let sender = person(self.heart.identity.as_ref(), address(&sender)?);
+        let sender = self.person(address(&sender)?)?;
         Ok(Some(ReplyReference { id, sender, text }))
     }
 
@@ -151,9 +154,12 @@ impl Engine {
         ))?;
         let Some(row) = statement.query_row(params![id], columns).optional()? else { return Ok(None) };
         let delivery = row.delivery();
-        let first_line = row.text.lines().next().unwrap_or_default();
+        let first_line = match row.is_from_blocked {
+            true => "A message from somebody you blocked",
+            false => row.text.lines().next().unwrap_or_default(),
+        };
         Ok(Some(MessagePreview {
-            sender: person(self.heart.identity.as_ref(), address(&row.sender)?),
+            sender: self.person(address(&row.sender)?)?,
             text: first_line.chars().take(200).collect(),
             sent_at: row.sent_ms,
             delivery,
@@ -169,6 +175,7 @@ impl Engine {
             "SELECT c.peer, c.title, c.id, m.sender, m.text, m.sent_ms, m.position
              FROM messages m JOIN conversations c ON c.id = m.conversation
              WHERE m.own = 0 AND m.kind = 0 AND m.deleted = 0 AND m.position > c.listened_position AND c.state <> 2
+             AND m.sender NOT IN (SELECT address FROM blocked)
              ORDER BY c.id, m.position LIMIT ?",
         )?;
         let rows = statement.query_map(params![limit], |row| {

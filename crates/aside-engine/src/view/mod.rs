@@ -3,14 +3,18 @@
 //! Views read; they never change anything.
 
 mod conversations;
+mod devices;
+#[cfg(feature = "planted-defects")]
+pub mod inspect;
 mod messages;
 
 pub(crate) use conversations::settings;
+pub use devices::{Device, DeviceRequest, LinkingState, LinkingView, parse_device_id};
 
 use crate::content::MessageId;
 use crate::conversation::ConversationId;
 use aside_protocol::address::AccountAddress;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Somebody, as shown beside what they wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,6 +46,24 @@ pub struct Member {
     pub person: Person,
     /// What they may do.
     pub role: Role,
+    /// How far they are in or out.
+    pub state: MemberState,
+    /// How many of their devices are in the group; 0 while they are being added.
+    pub devices: u32,
+    /// Whether the safety number was compared with them.
+    pub verified: bool,
+}
+
+/// How far somebody is in a group or out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberState {
+    /// In it.
+    Member,
+    /// Being added by this device.
+    Adding,
+    /// They said that they leave.
+    Leaving,
 }
 
 /// Where an own message has got to.
@@ -82,6 +104,8 @@ pub enum ConversationKind {
     Direct,
     /// Several.
     Group,
+    /// One person's devices; no list shows it.
+    Own,
 }
 
 /// Whether a conversation can be used.
@@ -96,6 +120,47 @@ pub enum ConversationState {
     Request,
     /// Stopped for safety.
     Paused,
+}
+
+/// What a notice is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// Somebody's keys changed in a way that a person has to look at.
+    KeyChanged,
+    /// The server showed different histories.
+    Fork,
+    /// Something is being repaired.
+    Healing,
+    /// This person is out of it.
+    Removed,
+    /// It cannot be repaired from here.
+    Lost,
+}
+
+/// What a person can do about a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeAction {
+    /// Goes on with the keys as they are now.
+    AcceptKeys,
+    /// Shows the safety number.
+    Compare,
+    /// Goes on in spite of it.
+    Continue,
+    /// Leaves the group.
+    Leave,
+}
+
+/// Something that a person has to look at before a conversation goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// In words.
+    pub text: String,
+    /// What can be done.
+    pub actions: Vec<NoticeAction>,
 }
 
 /// A conversation as the list and the header show it.
@@ -122,9 +187,63 @@ pub struct Conversation {
     pub draft: String,
     /// Whether it can be used.
     pub state: ConversationState,
+    /// In groups that this person is in: what this person may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub my_role: Option<Role>,
+    /// Where the loopback API has the group's picture; another picture is elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
+    /// For admins: how many people ask to be added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join_requests: Option<u32>,
+    /// Whether this person left the group or was removed from it: `paused_reason` says which.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
     /// With `Paused`: why, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_reason: Option<String>,
+    /// Whether the other person of a direct conversation is blocked.
+    #[serde(skip_serializing_if = "is_false")]
+    pub blocked: bool,
+    /// What has to be looked at first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
+}
+
+/// The link by which people can ask to be added to a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupInvite {
+    /// To hand to people.
+    pub link: aside_protocol::link::GroupLink,
+    /// When it ends.
+    pub expires_unix_ms: i64,
+    /// How many have asked by it.
+    pub uses: u32,
+    /// Whether the home server knows it, so that it works.
+    pub is_registered: bool,
+}
+
+/// Somebody who asks to be added to a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JoinRequest {
+    /// Who.
+    #[serde(serialize_with = "as_text")]
+    pub address: AccountAddress,
+    /// The name to show.
+    pub display_name: String,
+    /// Since when.
+    pub at: i64,
+}
+
+/// A group's picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupPicture {
+    /// Another picture has another name.
+    pub name: String,
+    /// As in HTTP's Content-Type; one of three.
+    pub media_type: &'static str,
+    /// The file.
+    pub bytes: Vec<u8>,
 }
 
 /// The message that another one answers.
@@ -191,6 +310,9 @@ pub struct Message {
     pub reply_to: Option<ReplyReference>,
     /// What others think of it.
     pub reactions: Vec<Reaction>,
+    /// Whether its sender is blocked: it is shown collapsed, and nobody is notified of it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub from_blocked: bool,
 }
 
 /// Some rows of a timeline.
@@ -222,8 +344,9 @@ pub struct Contact {
     pub address: AccountAddress,
     /// The name to show.
     pub display_name: String,
-    /// The direct conversation.
-    pub conversation_id: ConversationId,
+    /// The direct conversation; absent where somebody is only blocked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<ConversationId>,
     /// Whether they can be written to.
     pub state: ContactState,
     /// With `Failed`: why, and what to do.
@@ -231,6 +354,13 @@ pub struct Contact {
     pub failure: Option<String>,
     /// Whether the safety number was compared.
     pub verified: bool,
+    /// Whether they are blocked.
+    pub blocked: bool,
+    /// Whether a notice about their keys waits in a conversation.
+    pub key_changed: bool,
+    /// Where only their server vouches for their keys: what that means and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unvouched: Option<String>,
 }
 
 /// What two people compare.
@@ -238,6 +368,8 @@ pub struct Contact {
 pub struct SafetyNumber {
     /// Twelve groups of five digits.
     pub digits: Vec<String>,
+    /// What the other person scans.
+    pub code: String,
     /// Whether this person has compared it.
     pub verified: bool,
 }
@@ -287,6 +419,10 @@ pub struct Heard {
     /// For [`crate::input::Command::MarkListened`].
     #[serde(skip)]
     pub position: i64,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn as_text<S: serde::Serializer>(address: &AccountAddress, serializer: S) -> Result<S::Ok, S::Error> {

@@ -34,16 +34,65 @@ impl std::fmt::Debug for PendingAdd {
     }
 }
 
-/// What goes into one commit.
-#[derive(Default)]
-struct Draft<'a> {
-    added: &'a [CheckedKeyPackage],
-    removed: &'a [u32],
-    metadata: Option<&'a Metadata>,
-    own_leaf: Option<&'a MemberCredential>,
+/// What goes into one commit. All of it is judged together: one part that our role forbids refuses the whole.
+#[derive(Default, Clone, Copy)]
+pub struct CommitDraft<'a> {
+    /// Whom it adds. Add 50 at most at a time: the commit grows by 2.9 kB with each.
+    pub added: &'a [CheckedKeyPackage],
+    /// The leaves that it removes; never our own.
+    pub removed: &'a [u32],
+    /// The metadata of the next epoch, if it changes.
+    pub metadata: Option<&'a Metadata>,
+    /// Gives our leaf fresh keys and this credential, which continues the one that it has.
+    pub own_leaf: Option<&'a MemberCredential>,
+}
+
+/// A commit of ours that waits for the server.
+#[derive(Clone)]
+pub struct PendingCommit {
+    /// An MLSMessage, for [`Group::seal_commit`].
+    pub commit: Vec<u8>,
+    /// If it adds anybody: what they need once the server took it.
+    pub newcomers: Option<ForNewcomers>,
+}
+
+/// What the members that a commit adds need to join.
+#[derive(Clone)]
+pub struct ForNewcomers {
+    /// An MLSMessage for all new members together; [`crate::welcome_for`] cuts out one's own part.
+    pub welcome: Vec<u8>,
+    /// The tree of the epoch that the commit begins.
+    pub ratchet_tree: Vec<u8>,
+}
+
+impl std::fmt::Debug for PendingCommit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PendingCommit({} bytes)", self.commit.len())
+    }
 }
 
 impl Group {
+    /// Makes one commit of everything in the draft. It stays pending.
+    ///
+    /// # Errors
+    /// [`MlsError`]: a commit is pending, our role forbids something in it, a leaf is unknown or our own, or a KeyPackage
+    /// does not go with the group.
+    pub fn commit(
+        &mut self,
+        session: &Session<'_>,
+        signer: &DeviceSigner,
+        draft: &CommitDraft<'_>,
+    ) -> Result<PendingCommit, MlsError> {
+        let (commit, welcome, _) = self.stage(session, signer, draft)?.into_messages();
+        let newcomers = match welcome {
+            None => None,
+            Some(welcome) => {
+                Some(ForNewcomers { welcome: to_bytes(&welcome)?, ratchet_tree: self.pending_ratchet_tree(session)? })
+            }
+        };
+        Ok(PendingCommit { commit: to_bytes(&commit)?, newcomers })
+    }
+
     /// Adds members in one commit, which stays pending. Add 50 at most at a time: the commit grows by 2.9 kB with each.
     ///
     /// # Errors
@@ -68,7 +117,7 @@ impl Group {
         removed: &[u32],
         added: &[CheckedKeyPackage],
     ) -> Result<PendingAdd, MlsError> {
-        let bundle = self.stage(session, signer, &Draft { added, removed, ..Draft::default() })?;
+        let bundle = self.stage(session, signer, &CommitDraft { added, removed, ..CommitDraft::default() })?;
         let (commit, welcome, _) = bundle.into_messages();
         let welcome = welcome.ok_or(MlsError::Crypto { doing: "adding nobody" })?;
         Ok(PendingAdd {
@@ -88,7 +137,7 @@ impl Group {
         signer: &DeviceSigner,
         leaves: &[u32],
     ) -> Result<Vec<u8>, MlsError> {
-        self.stage_alone(session, signer, &Draft { removed: leaves, ..Draft::default() })
+        self.stage_alone(session, signer, &CommitDraft { removed: leaves, ..CommitDraft::default() })
     }
 
     /// Gives our leaf fresh keys and the credential as it is by now, in one commit, which stays pending.
@@ -101,7 +150,7 @@ impl Group {
         signer: &DeviceSigner,
         credential: &MemberCredential,
     ) -> Result<Vec<u8>, MlsError> {
-        self.stage_alone(session, signer, &Draft { own_leaf: Some(credential), ..Draft::default() })
+        self.stage_alone(session, signer, &CommitDraft { own_leaf: Some(credential), ..CommitDraft::default() })
     }
 
     /// Changes title and admins in one commit, which stays pending.
@@ -114,7 +163,7 @@ impl Group {
         signer: &DeviceSigner,
         metadata: &Metadata,
     ) -> Result<Vec<u8>, MlsError> {
-        self.stage_alone(session, signer, &Draft { metadata: Some(metadata), ..Draft::default() })
+        self.stage_alone(session, signer, &CommitDraft { metadata: Some(metadata), ..CommitDraft::default() })
     }
 
     /// The channel's keys of the epoch that the pending commit begins; `None` without one.
@@ -160,7 +209,7 @@ impl Group {
         &mut self,
         session: &Session<'_>,
         signer: &DeviceSigner,
-        draft: &Draft<'_>,
+        draft: &CommitDraft<'_>,
     ) -> Result<Vec<u8>, MlsError> {
         to_bytes(&self.stage(session, signer, draft)?.into_commit())
     }
@@ -169,7 +218,7 @@ impl Group {
         &mut self,
         session: &Session<'_>,
         signer: &DeviceSigner,
-        draft: &Draft<'_>,
+        draft: &CommitDraft<'_>,
     ) -> Result<CommitMessageBundle, MlsError> {
         self.check_draft(draft)?;
         let doing = "making a commit";
@@ -202,7 +251,7 @@ impl Group {
     }
 
     /// Applies to our own commit what the other members will apply to it: a refused commit would only waste an epoch.
-    fn check_draft(&self, draft: &Draft<'_>) -> Result<(), MlsError> {
+    fn check_draft(&self, draft: &CommitDraft<'_>) -> Result<(), MlsError> {
         if !self.is_active() {
             return Err(MlsError::NotAMember);
         }

@@ -17,14 +17,16 @@ use openmls_traits::OpenMlsProvider;
 
 /// A commit that was decrypted, verified and allowed, and is not merged yet.
 pub struct StagedCommit {
-    /// Who made it.
+    /// Who made it, as the leaf was before.
     pub committer: Member,
+    /// The committer's credential from here on, where the commit renews it: its chain may say why somebody is removed.
+    pub committer_after: Option<Box<MemberCredential>>,
     /// Whom it adds, in the order of its proposals.
     pub added: Vec<MemberCredential>,
     /// Whom it removes.
     pub removed: Vec<Member>,
     /// The metadata of the next epoch, if the commit changes it.
-    pub metadata_after: Option<Metadata>,
+    pub metadata_after: Option<Box<Metadata>>,
     /// Whether it removes this device. Merging it then ends the group here.
     pub self_removed: bool,
     added_references: Vec<Hash>,
@@ -103,8 +105,18 @@ impl StagedCommit {
         role::check(&metadata, &members, &author.credential, &change)
             .map_err(|what| ProcessError::RoleForbids { author: Box::new(author.clone()), what })?;
         let Contents { added, added_references, removed, metadata_after } = contents;
+        let metadata_after = metadata_after.map(Box::new);
         let self_removed = staged.self_removed();
-        Ok(Self { committer: author, added, removed, metadata_after, self_removed, added_references, mls: staged })
+        Ok(Self {
+            committer: author,
+            committer_after: own_leaf.map(Box::new),
+            added,
+            removed,
+            metadata_after,
+            self_removed,
+            added_references,
+            mls: staged,
+        })
     }
 }
 

@@ -72,7 +72,7 @@ fn an_admin_changes_the_title_and_hands_over() {
     let commit = a.set_metadata(&alice.session(), &alice.signer, &after).unwrap();
     a.merge_pending(&alice.session()).unwrap();
     let staged = bob.stage(&mut b, &commit).unwrap();
-    assert_eq!(staged.metadata_after, Some(after.clone()));
+    assert_eq!(staged.metadata_after.as_deref(), Some(&after));
     b.merge_staged(&bob.session(), staged).unwrap();
     carol.follow(&mut c, &commit);
     assert_eq!(c.metadata().unwrap(), after);
@@ -149,7 +149,7 @@ fn metadata_outside_its_limits_is_refused() {
     assert_eq!(fault(&metadata(&long, &[&alice])), MetadataError::TitleTooLong { chars: TITLE_CHARS_MAX + 1 });
     assert_eq!(metadata(&"ß".repeat(TITLE_CHARS_MAX), &[&alice]).check(), Ok(()));
     let many = (0..=ADMINS_MAX).map(|i| format!("a{i}@h").parse().unwrap()).collect();
-    let many = Metadata { title: String::new(), admins: many };
+    let many = Metadata { title: String::new(), admins: many, picture: None };
     assert_eq!(fault(&many), MetadataError::TooManyAdmins(ADMINS_MAX + 1));
     assert!(alice.session().create_group(&alice.signer, &alice.credential, GROUP, &many).is_err());
 }
@@ -174,4 +174,67 @@ fn a_commit_may_not_drop_the_metadata_or_bring_in_other_extensions() {
     let commit =
         commit_unchecked(&alice, &mut a, |builder| builder.propose_group_context_extensions(extensions).unwrap());
     assert!(matches!(bob.stage(&mut bob.load(), &commit), Err(ProcessError::UnexpectedKind)));
+}
+
+#[test]
+fn any_member_swaps_a_device_for_a_fresh_leaf_of_the_same_device_and_of_no_other() {
+    let ([alice, bob, carol], [mut a, mut b, mut c]) = three();
+    let other = Person::new("carol").device(2).checked();
+    let wrong = b.swap(&bob.session(), &bob.signer, &[2], &[other]);
+    assert!(matches!(wrong, Err(MlsError::RoleForbids(Forbidden::AddOtherAccount))));
+    let fresh = carol.checked();
+    let swap = b.swap(&bob.session(), &bob.signer, &[2], &[fresh]).unwrap();
+    b.merge_pending(&bob.session()).unwrap();
+    alice.follow(&mut a, &swap.commit);
+    assert!(carol.stage(&mut c, &swap.commit).unwrap().self_removed);
+    let mut again = carol.session().rejoin(&swap.welcome, &swap.ratchet_tree).unwrap();
+    let words = bob.encrypt(&mut b, "welcome back");
+    assert_eq!(carol.read(&mut again, &words), "welcome back");
+    assert_eq!(alice.read(&mut a, &words), "welcome back");
+}
+
+#[test]
+fn any_member_lets_a_device_take_the_place_of_those_that_its_chain_revokes() {
+    let ([alice, bob, carol], [mut a, mut b, mut c]) = three();
+    let mut person = Person::new("carol");
+    person.rotate(vec![carol.credential.certificate.device]);
+    let restored = person.device(2);
+    let swap = b.swap(&bob.session(), &bob.signer, &[2], &[restored.checked()]).unwrap();
+    b.merge_pending(&bob.session()).unwrap();
+    alice.follow(&mut a, &swap.commit);
+    assert!(carol.stage(&mut c, &swap.commit).unwrap().self_removed);
+    let mut again = restored.session().join(&swap.welcome, &swap.ratchet_tree).unwrap();
+    let words = bob.encrypt(&mut b, "welcome back");
+    assert_eq!(restored.read(&mut again, &words), "welcome back");
+}
+
+#[test]
+fn one_commit_adds_removes_renames_and_renews() {
+    let ([alice, bob, carol], [mut a, mut b, mut c]) = three();
+    let dave = Person::new("dave").device(1);
+    let after = metadata("three of us", &[&alice, &bob]);
+    let added = [dave.checked()];
+    let draft = CommitDraft { added: &added, removed: &[2], metadata: Some(&after), own_leaf: Some(&alice.credential) };
+    let pending = a.commit(&alice.session(), &alice.signer, &draft).unwrap();
+    a.merge_pending(&alice.session()).unwrap();
+    bob.follow(&mut b, &pending.commit);
+    assert!(carol.stage(&mut c, &pending.commit).unwrap().self_removed);
+    let newcomers = pending.newcomers.unwrap();
+    let mut d = dave.session().join(&newcomers.welcome, &newcomers.ratchet_tree).unwrap();
+    assert_eq!(d.metadata().unwrap(), after);
+    let words = bob.encrypt(&mut b, "hi");
+    assert_eq!(dave.read(&mut d, &words), "hi");
+}
+
+#[test]
+fn a_picture_that_is_too_large_or_of_another_kind_is_refused() {
+    let with = |bytes: Vec<u8>| Picture::new(bytes).unwrap_err();
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    assert_eq!(Picture::new(png.clone()).unwrap().check(), Ok(PictureType::Png));
+    assert_eq!(Picture::new(b"RIFF....WEBPVP8 ".to_vec()).unwrap().check(), Ok(PictureType::Webp));
+    assert_eq!(Picture::new(vec![0xff, 0xd8, 0xff, 0xe0]).unwrap().check(), Ok(PictureType::Jpeg));
+    png.resize(PICTURE_BYTES_MAX + 1, 0);
+    assert_eq!(with(png), MetadataError::PictureTooLarge { bytes: PICTURE_BYTES_MAX + 1 });
+    assert_eq!(with(b"<svg onload='x'/>".to_vec()), MetadataError::NotAPicture);
+    assert_eq!(with(b"GIF89a".to_vec()), MetadataError::NotAPicture);
 }

@@ -42,11 +42,38 @@ fn a_group_that_fails_to_load_is_not_absent() {
     assert!(alice.session().load_group(&GroupId([1; 32])).unwrap().is_none());
     drop(a);
     alice.connection.execute("UPDATE openmls_group_data SET group_data = x'ff' WHERE data_type = 'tree'", []).unwrap();
-    assert!(matches!(alice.session().load_group(&GROUP), Err(MlsError::Storage(_))));
+    assert!(matches!(alice.session().load_group(&GROUP), Err(MlsError::Incomplete(GROUP))));
     alice.connection.execute("DELETE FROM openmls_group_data WHERE data_type = 'tree'", []).unwrap();
     assert!(matches!(alice.session().load_group(&GROUP), Err(MlsError::Incomplete(GROUP))));
     let again = alice.session().create_group(&alice.signer, &alice.credential, GROUP, &metadata("", &[&alice]));
     assert!(matches!(again, Err(MlsError::GroupExists(GROUP))));
+}
+
+#[test]
+fn a_glance_at_the_rows_tells_what_is_missing_and_in_which_epoch_the_group_is() {
+    let ([alice, bob], [mut a, mut b]) = two();
+    assert_eq!(alice.session().stored_group(&GroupId([1; 32])).unwrap(), StoredGroup::Absent);
+    assert_eq!(alice.session().stored_group(&GROUP).unwrap(), StoredGroup::At(1));
+    let commit = a.self_update(&alice.session(), &alice.signer, &alice.credential).unwrap();
+    a.merge_pending(&alice.session()).unwrap();
+    bob.follow(&mut b, &commit);
+    assert_eq!(bob.session().stored_group(&GROUP).unwrap(), StoredGroup::At(2));
+    let kinds: Vec<String> = bob
+        .connection
+        .prepare("SELECT data_type FROM openmls_group_data WHERE data_type NOT LIKE 'use%'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    for kind in kinds {
+        bob.connection.execute_batch("SAVEPOINT whole").unwrap();
+        bob.connection.execute("DELETE FROM openmls_group_data WHERE data_type = ?1", [&kind]).unwrap();
+        assert_eq!(bob.session().stored_group(&GROUP).unwrap(), StoredGroup::Incomplete, "{kind}");
+        bob.connection.execute_batch("ROLLBACK TO whole").unwrap();
+    }
+    bob.connection.execute("DELETE FROM openmls_epoch_keys_pairs", []).unwrap();
+    assert_eq!(bob.session().stored_group(&GROUP).unwrap(), StoredGroup::Incomplete);
 }
 
 #[test]

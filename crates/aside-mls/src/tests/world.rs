@@ -130,7 +130,11 @@ impl Device {
 }
 
 pub fn metadata(title: &str, admins: &[&Device]) -> Metadata {
-    Metadata { title: title.into(), admins: admins.iter().map(|d| d.credential.address.clone()).collect() }
+    Metadata {
+        title: title.into(),
+        admins: admins.iter().map(|d| d.credential.address.clone()).collect(),
+        picture: None,
+    }
 }
 
 /// A group of these devices; the first founded it and, like `admins` more of them, is an admin.

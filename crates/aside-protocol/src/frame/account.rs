@@ -3,9 +3,10 @@
 use super::{ClientFrame, ServerFrame};
 use crate::address::AccountName;
 use crate::id::{Binding, DeviceId, Hash};
-use crate::identity::{DeviceRecord, KeySet};
-use crate::inbox::{ChannelToken, InboxEntry, InviteToken};
+use crate::identity::{DeviceCertificate, DeviceRecord, DirectoryAccount, KeySet};
+use crate::inbox::{ChannelToken, DeliveryToken, InboxEntry, InviteToken};
 use crate::key::{BadSignature, PublicKey, Signature, SigningKey};
+use crate::report::AbuseReport;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
@@ -17,6 +18,7 @@ pub type FromClient = ClientFrame<Request>;
 pub type FromServer = ServerFrame<Answer, Push>;
 
 const SIGN_IN_LABEL: &str = "aside sign in v1";
+const ROOT_SIGN_IN_LABEL: &str = "aside root sign in v1";
 
 /// What a device asks.
 // A registration is large and comes once in an account's life; a box would be met by every other request.
@@ -73,6 +75,40 @@ pub enum Request {
         #[n(0)]
         count: u32,
     },
+    /// The account's chain and devices, as the directory shows them.
+    #[n(9)]
+    GetAccount,
+    /// Adds a device that the newest key set certifies; it can sign in from then on. A repeat succeeds again.
+    #[n(10)]
+    AddDevice(#[n(0)] DeviceRecord),
+    /// Continues the account's chain. A repeat succeeds again.
+    #[n(11)]
+    PutKeySet(#[n(0)] KeySetChange),
+    /// Signs in with the root key, when no device is left that could. Good for `GetAccount`, `PutKeySet`, `AddDevice` and
+    /// `GetBackup` only.
+    #[n(12)]
+    SignInAsRoot(#[n(0)] SignInAsRoot),
+    /// Stores a part of a backup; parts come in order. With its last part it takes the place of the one before. A repeat
+    /// succeeds again.
+    #[n(13)]
+    PutBackup(#[n(0)] BackupPart),
+    /// A part of the newest whole backup.
+    #[n(14)]
+    GetBackup {
+        /// Counts from 0.
+        #[n(0)]
+        part: u32,
+    },
+    /// Tells the server's administrator of somebody. A repeat of the report's id is done once.
+    #[n(15)]
+    Report(#[n(0)] AbuseReport),
+    /// Lets people on this server find the account by its name, or no longer. A repeat changes nothing.
+    #[n(16)]
+    SetFindable {
+        /// What whoever finds the account is given to write to it with; absent: it cannot be found.
+        #[n(0)]
+        token: Option<DeliveryToken>,
+    },
 }
 
 /// A new account.
@@ -112,6 +148,63 @@ pub struct SignIn {
     pub signature: Signature,
 }
 
+/// The next link of an account's chain, with what keeps its devices good (P-3.12).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KeySetChange {
+    /// The key set.
+    #[n(0)]
+    pub key_set: KeySet,
+    /// By its account key: one for each device of the account that no key set revokes, and no others.
+    #[n(1)]
+    pub certificates: Vec<DeviceCertificate>,
+}
+
+/// The root key's answer to the connection's challenge.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SignInAsRoot {
+    /// The account.
+    #[n(0)]
+    pub name: AccountName,
+    /// By the root key: [`sign_in_as_root`].
+    #[n(1)]
+    pub signature: Signature,
+}
+
+/// A part of a backup, which only its account's keys open.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BackupPart {
+    /// Of the backup that it belongs to; larger than that of any backup before.
+    #[n(0)]
+    pub generation: u64,
+    /// Counts from 0.
+    #[n(1)]
+    pub part: u32,
+    /// How many there are, 1 to [`crate::limit::BACKUP_PARTS_MAX`]; the same in each part.
+    #[n(2)]
+    pub parts: u32,
+    /// Ciphertext, 1 to [`crate::limit::BACKUP_PART_BYTES_MAX`] bytes.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// Signs a binding for [`SignInAsRoot`].
+pub fn sign_in_as_root(root: &SigningKey, binding: &Binding, name: &AccountName) -> Signature {
+    root.sign(ROOT_SIGN_IN_LABEL, &[&binding.0, name.as_str().as_bytes()])
+}
+
+/// Checks what [`sign_in_as_root`] made.
+///
+/// # Errors
+/// [`BadSignature`].
+pub fn verify_sign_in_as_root(
+    root: &PublicKey,
+    binding: &Binding,
+    name: &AccountName,
+    s: &Signature,
+) -> Result<(), BadSignature> {
+    root.verify(ROOT_SIGN_IN_LABEL, &[&binding.0, name.as_str().as_bytes()], s)
+}
+
 /// Signs a binding for [`SignIn`] and [`Registration`].
 pub fn sign_in(key: &SigningKey, binding: &Binding, device: &DeviceId) -> Signature {
     key.sign(SIGN_IN_LABEL, &[&binding.0, &device.0])
@@ -139,6 +232,9 @@ pub struct KeyPackages {
     /// Handed out when no other is left, any number of times.
     #[n(1)]
     pub last_resort: Option<ByteVec>,
+    /// The newest key set that their credentials hold; with another one than the account's newest they are refused.
+    #[n(2)]
+    pub key_set: u32,
 }
 
 /// What the server answers.
@@ -163,6 +259,22 @@ pub enum Answer {
     /// To `DrawChannelTokens`.
     #[n(3)]
     ChannelTokens(#[n(0)] Vec<ChannelToken>),
+    /// To `GetAccount`.
+    #[n(4)]
+    Account(#[n(0)] DirectoryAccount),
+    /// To `GetBackup`.
+    #[n(5)]
+    Backup {
+        /// Of the whole backup; if it changes between two parts, a newer backup came, and part 0 comes first again.
+        #[n(0)]
+        generation: u64,
+        /// How many parts it has.
+        #[n(1)]
+        parts: u32,
+        /// The part.
+        #[cbor(n(2), with = "minicbor::bytes")]
+        bytes: Vec<u8>,
+    },
 }
 
 /// What the server pushes.
@@ -171,4 +283,7 @@ pub enum Push {
     /// An envelope arrived.
     #[n(0)]
     Envelope(#[n(0)] InboxEntry),
+    /// Another connection changed the account's key sets or devices: time for `GetAccount`.
+    #[n(1)]
+    AccountChanged,
 }

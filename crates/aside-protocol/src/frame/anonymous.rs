@@ -2,6 +2,7 @@
 
 use super::{ClientFrame, ServerFrame};
 use crate::address::AccountName;
+use crate::blob::{BlobCapability, BlobId};
 use crate::channel::{Entry, EntryHeader, EpochKeys, Position, Proof};
 use crate::id::{ChannelId, DeliveryId, DeviceId};
 use crate::identity::DirectoryAccount;
@@ -105,6 +106,50 @@ pub enum Request {
         #[cbor(n(2), with = "minicbor::bytes")]
         body: Vec<u8>,
     },
+    /// The account's chain and devices. Uses no KeyPackage up.
+    #[n(9)]
+    FetchAccount {
+        /// Whose.
+        #[n(0)]
+        account: AccountName,
+        /// Authorises it.
+        #[n(1)]
+        token: DeliveryToken,
+    },
+    /// Stores a blob. A repeat with the same bytes succeeds again, without another token.
+    #[n(10)]
+    PutBlob(#[n(0)] NewBlob),
+    /// A blob's bytes.
+    #[n(11)]
+    GetBlob {
+        /// Names it and authorises it.
+        #[n(0)]
+        capability: BlobCapability,
+    },
+    /// An account that can be found by its name.
+    #[n(12)]
+    FindByName {
+        /// Whose.
+        #[n(0)]
+        account: AccountName,
+    },
+}
+
+/// A blob on its way to its server.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct NewBlob {
+    /// Pays for it.
+    #[n(0)]
+    pub token: ChannelToken,
+    /// From its capability.
+    #[n(1)]
+    pub blob: BlobId,
+    /// The first day on which it is gone, at most [`crate::limit::BLOB_DAYS_MAX`] days from now.
+    #[n(2)]
+    pub expires_day: u32,
+    /// Ciphertext, 1 to [`crate::limit::BLOB_BYTES_MAX`] bytes.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub bytes: Vec<u8>,
 }
 
 /// An envelope on its way to an inbox.
@@ -181,6 +226,25 @@ pub enum Answer {
     /// To `Append` and `Commit`: each entry is on disk, with its place and the head after it, in the request's order.
     #[n(3)]
     Appended(#[n(0)] Vec<Position>),
+    /// To `FetchAccount`.
+    #[n(4)]
+    Account(#[n(0)] DirectoryAccount),
+    /// To `GetBlob`.
+    #[n(5)]
+    Blob(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
+    /// To `FindByName`.
+    #[n(6)]
+    Found {
+        /// The account.
+        #[n(0)]
+        account: DirectoryAccount,
+        /// Writes to it, within the day's limits.
+        #[n(1)]
+        token: DeliveryToken,
+        /// One for each device: always the one of last resort.
+        #[n(2)]
+        key_packages: Vec<DeviceKeyPackage>,
+    },
 }
 
 /// What the server pushes.

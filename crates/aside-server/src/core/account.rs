@@ -1,9 +1,12 @@
 //! Accounts: registration by invite, signing in, and the tokens that an account hands out or draws.
 
+use super::connection::Speaker;
 use super::{Batch, ConnectionId, Core, Fault};
-use crate::store::{DeviceKey, Standing, Store, StoredAccount};
+use crate::store::{DeviceKey, Standing, Store, StoreError, StoredAccount, Tally};
 use aside_protocol::address::{AccountAddress, AccountName};
-use aside_protocol::frame::account::{Answer, Registration, SignIn, verify_sign_in};
+use aside_protocol::frame::account::{
+    Answer, Registration, SignIn, SignInAsRoot, verify_sign_in, verify_sign_in_as_root,
+};
 use aside_protocol::id::Hash;
 use aside_protocol::identity::MemberCredential;
 use aside_protocol::inbox::ChannelToken;
@@ -31,7 +34,7 @@ impl<S: Store> Core<S> {
             && self.store.find_device(&key)?.as_ref() == Some(&device)
         {
             expect_good(account)?;
-            self.signed_in_as(batch, connection, key);
+            self.signed_in_as(batch, connection, Speaker::Device(key))?;
             return Ok(Answer::Done);
         }
         // The invite comes first: without one nobody finds out which names are taken.
@@ -44,7 +47,7 @@ impl<S: Store> Core<S> {
         }
         self.store.remove_invite(&invite.hash())?;
         self.store.create_account(&key.name, &root_key, &key_sets, &device, today)?;
-        self.signed_in_as(batch, connection, key);
+        self.signed_in_as(batch, connection, Speaker::Device(key))?;
         Ok(Answer::Done)
     }
 
@@ -80,23 +83,46 @@ impl<S: Store> Core<S> {
         let binding = self.connections.get(&connection).map(|known| known.binding).ok_or(Refusal::NotSignedIn)?;
         let account = self.store.find_account(&sign_in.name)?.ok_or(Refusal::UnknownDevice)?;
         let key = DeviceKey { name: sign_in.name.clone(), device: sign_in.device };
-        let record = self.store.find_device(&key)?.ok_or(Refusal::UnknownDevice)?;
         if account.key_sets.iter().any(|set| set.revoked.contains(&sign_in.device)) {
-            return Err(Refusal::UnknownDevice.into());
+            return Err(Refusal::DeviceRevoked.into());
         }
+        let record = self.store.find_device(&key)?.ok_or(Refusal::UnknownDevice)?;
         verify_sign_in(&record.certificate.signature_key, &binding, &sign_in.device, &sign_in.signature)
             .map_err(|_| Refusal::UnknownDevice)?;
         expect_good(&account)?;
-        self.signed_in_as(batch, connection, key);
+        self.signed_in_as(batch, connection, Speaker::Device(key))?;
         Ok(Answer::Done)
     }
 
-    fn signed_in_as(&mut self, batch: &mut Batch<'_>, connection: ConnectionId, device: DeviceKey) {
-        let Some(known) = self.connections.get_mut(&connection) else { return };
-        if let Some(before) = known.device.replace(device) {
+    /// Signs the account's root key in (P-3.13), as [`Core::sign_in`] does a device.
+    pub(super) fn sign_in_as_root(
+        &mut self,
+        batch: &mut Batch<'_>,
+        connection: ConnectionId,
+        sign_in: &SignInAsRoot,
+    ) -> Result<Answer, Fault> {
+        let binding = self.connections.get(&connection).map(|known| known.binding).ok_or(Refusal::NotSignedIn)?;
+        let account = self.store.find_account(&sign_in.name)?.ok_or(Refusal::UnknownDevice)?;
+        verify_sign_in_as_root(&account.root_key, &binding, &sign_in.name, &sign_in.signature)
+            .map_err(|_| Refusal::UnknownDevice)?;
+        expect_good(&account)?;
+        self.signed_in_as(batch, connection, Speaker::Root(sign_in.name.clone()))?;
+        Ok(Answer::Done)
+    }
+
+    fn signed_in_as(
+        &mut self,
+        batch: &mut Batch<'_>,
+        connection: ConnectionId,
+        speaker: Speaker,
+    ) -> Result<(), StoreError> {
+        self.store.note_seen(speaker.name(), batch.now.day())?;
+        let Some(known) = self.connections.get_mut(&connection) else { return Ok(()) };
+        if let Some(Speaker::Device(before)) = known.speaker.replace(speaker) {
             super::connection::remove_from(&mut self.inboxes, &before, connection);
         }
         batch.changed.insert(connection);
+        Ok(())
     }
 
     /// Registers a delivery token by its hash.
@@ -119,8 +145,10 @@ impl<S: Store> Core<S> {
         name: &AccountName,
         count: u32,
     ) -> Result<Answer, Fault> {
-        let (today, a_day) = (batch.now.day(), self.config.channel_tokens_a_day);
-        let drawn = self.store.channel_tokens_drawn(name, today)?;
+        let account = self.store.find_account(name)?.ok_or(Refusal::NotSignedIn)?;
+        let (today, a_day) =
+            (batch.now.day(), account.quota.channels_a_day.unwrap_or(self.config.channel_tokens_a_day));
+        let drawn = self.store.tally(name, Tally::ChannelTokens, today)?;
         let granted = count.min(a_day.saturating_sub(drawn));
         if granted == 0 && count > 0 {
             return Err(Refusal::ChannelTokensDrawn { a_day }.into());
@@ -133,7 +161,7 @@ impl<S: Store> Core<S> {
             tokens.push(token);
         }
         if granted > 0 {
-            self.store.set_channel_tokens_drawn(name, today, drawn.saturating_add(granted))?;
+            self.store.set_tally(name, Tally::ChannelTokens, today, drawn.saturating_add(granted))?;
         }
         Ok(Answer::ChannelTokens(tokens))
     }

@@ -236,7 +236,7 @@ impl<S: Store> Core<S> {
     }
 }
 
-fn malformed(what: &str) -> Fault {
+pub(super) fn malformed(what: &str) -> Fault {
     Fault::Refused(Refusal::Malformed { what: what.to_owned() })
 }
 

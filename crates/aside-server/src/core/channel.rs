@@ -2,7 +2,9 @@
 
 use super::{Batch, Core, Fault, HEADS_MAX};
 use crate::core::ConnectionId;
-use crate::store::{ChannelNumber, ChannelState, Creation, Due, Store, StoreError};
+use crate::store::{
+    CHANNEL_UNUSED_DAYS, CHANNEL_USE_NOTED_DAYS, ChannelNumber, ChannelState, Creation, Due, Store, StoreError,
+};
 use aside_protocol::channel::{EpochKeys, Position, Proof, first_head};
 use aside_protocol::frame::anonymous::Answer;
 use aside_protocol::id::ChannelId;
@@ -73,11 +75,15 @@ impl<S: Store> Core<S> {
         if !self.store.take_channel_token(&token.hash(), batch.now.day())? {
             return Err(Refusal::BadChannelToken.into());
         }
+        let today = batch.now.day();
         let start = Position { seq: 0, head: first_head(&channel, epoch, keys) };
         for _ in 0..NUMBER_DRAWS_MAX {
             let number = ChannelNumber::from_random(batch.randomness.next_u32());
-            match self.store.create_channel(&channel, number, start, epoch, keys)? {
-                Creation::Created => return Ok(Answer::Done),
+            match self.store.create_channel(&channel, number, start, (epoch, keys), today)? {
+                Creation::Created => {
+                    self.store.note_due(number, today.saturating_add(CHANNEL_UNUSED_DAYS), Due::Channel)?;
+                    return Ok(Answer::Done);
+                }
                 Creation::NumberTaken => {}
             }
         }
@@ -100,9 +106,21 @@ impl<S: Store> Core<S> {
         let epoch = self.store.find_epoch(state.number, proof.epoch)?.ok_or_else(bad)?;
         proof.verify(&epoch.keys, &known.binding).map_err(|_| bad())?;
         known.remember_proof(proof.channel, proof.epoch, proof.purpose)?;
+        self.note_use(proof.channel, state, batch.now.day())?;
         // The epoch may have begun in this very transaction.
         batch.changed.insert(connection);
         Ok(Answer::Done)
+    }
+
+    /// Notes that a channel is used, about once a month, so that its rows tell no more than that.
+    fn note_use(&mut self, channel: ChannelId, state: ChannelState, today: u32) -> Result<(), StoreError> {
+        if state.used_day.saturating_add(CHANNEL_USE_NOTED_DAYS) > today {
+            return Ok(());
+        }
+        self.store.touch_channel(state.number, today)?;
+        self.store.note_due(state.number, today.saturating_add(CHANNEL_UNUSED_DAYS), Due::Channel)?;
+        self.move_head(&channel, ChannelState { used_day: today, ..state });
+        Ok(())
     }
 
     /// Refuses unless the connection proved a key of the epoch.

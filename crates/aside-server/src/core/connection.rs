@@ -2,10 +2,11 @@
 
 use super::{Batch, Core, Fault, FrameClass};
 use crate::store::{DeviceKey, Store};
+use aside_protocol::address::AccountName;
 use aside_protocol::channel::Purpose;
 use aside_protocol::frame::{RequestId, ServerFrame, account, anonymous};
 use aside_protocol::id::{Binding, ChannelId};
-use aside_protocol::limit::SUBSCRIPTIONS_MAX;
+use aside_protocol::limit::{FINDS_A_CONNECTION, SUBSCRIPTIONS_MAX};
 use aside_protocol::refusal::Refusal;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -38,17 +39,38 @@ pub(super) struct Access {
 /// A live subscription.
 pub(super) struct Live;
 
+/// Who signed in on an account connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Speaker {
+    /// A device.
+    Device(DeviceKey),
+    /// Whoever holds the account's root key.
+    Root(AccountName),
+}
+
+impl Speaker {
+    /// The account.
+    pub(super) fn name(&self) -> &AccountName {
+        match self {
+            Self::Device(device) => &device.name,
+            Self::Root(name) => name,
+        }
+    }
+}
+
 pub(super) struct Connection {
     kind: ConnectionKind,
     pub(super) binding: Binding,
     /// Who signed in; on an account connection only.
-    pub(super) device: Option<DeviceKey>,
+    pub(super) speaker: Option<Speaker>,
     channels: HashMap<ChannelId, Access>,
+    /// The day, and the names that it asked for on it.
+    finds: (u32, u32),
 }
 
 impl Connection {
     pub(super) fn new(kind: ConnectionKind, binding: Binding) -> Self {
-        Self { kind, binding, device: None, channels: HashMap::new() }
+        Self { kind, binding, speaker: None, channels: HashMap::new(), finds: (0, 0) }
     }
 
     /// Whether a proof was made on this connection.
@@ -68,6 +90,16 @@ impl Connection {
             }
             proofs.push_back((epoch, purpose));
         }
+        Ok(())
+    }
+
+    /// Counts a question for a name against the connection.
+    pub(super) fn count_find(&mut self, today: u32) -> Result<(), Refusal> {
+        let count = if self.finds.0 == today { self.finds.1 } else { 0 };
+        if count >= FINDS_A_CONNECTION {
+            return Err(Refusal::DailyLimit { a_day: FINDS_A_CONNECTION });
+        }
+        self.finds = (today, count.saturating_add(1));
         Ok(())
     }
 
@@ -92,7 +124,7 @@ impl<S: Store> Core<S> {
                 remove_from(&mut self.subscribers, channel, connection);
             }
         }
-        if let Some(device) = &state.device {
+        if let Some(Speaker::Device(device)) = &state.speaker {
             remove_from(&mut self.inboxes, device, connection);
         }
     }
@@ -110,15 +142,38 @@ impl<S: Store> Core<S> {
         let answer = match request {
             Request::Register(registration) => self.register(batch, connection, registration)?,
             Request::SignIn(sign_in) => self.sign_in(batch, connection, &sign_in)?,
+            Request::SignInAsRoot(sign_in) => self.sign_in_as_root(batch, connection, &sign_in)?,
+            Request::GetAccount => self.get_account(&self.speaker(connection)?)?,
+            Request::GetBackup { part } => self.get_backup(&self.speaker(connection)?, part)?,
+            Request::AddDevice(record) => {
+                let name = self.speaker(connection)?;
+                let change = self.add_device(&name, &record)?;
+                return self.answer_change(batch, (connection, id), &name, change);
+            }
+            Request::PutKeySet(change) => {
+                let name = self.speaker(connection)?;
+                let change = self.put_key_set(&name, change)?;
+                return self.answer_change(batch, (connection, id), &name, change);
+            }
             other => {
                 let device = self.signed_in(connection)?;
                 self.handle_signed_in(batch, connection, device, other)?
             }
         };
+        self.answer_account(batch, (connection, id), answer);
+        Ok(())
+    }
+
+    /// Sends an answer on the account connection.
+    pub(super) fn answer_account(
+        &mut self,
+        batch: &mut Batch<'_>,
+        (connection, id): (ConnectionId, RequestId),
+        answer: account::Answer,
+    ) {
         self.counters.answered = self.counters.answered.saturating_add(1);
         let frame: account::FromServer = ServerFrame::Answer(id, answer);
         batch.send(connection, frame.encode().into(), FrameClass::Reply);
-        Ok(())
     }
 
     /// Handles a request of a device that is known.
@@ -131,7 +186,6 @@ impl<S: Store> Core<S> {
     ) -> Result<account::Answer, Fault> {
         use account::{Answer, Request};
         match request {
-            Request::Register(_) | Request::SignIn(_) => Err(Refusal::NotSignedIn.into()),
             Request::PublishKeyPackages(packages) => self.publish_key_packages(&device, &packages),
             Request::CountKeyPackages => Ok(Answer::KeyPackageCount(self.store.count_key_packages(&device)?)),
             Request::ReadInbox { after } => self.read_inbox(batch, connection, device, after),
@@ -147,6 +201,20 @@ impl<S: Store> Core<S> {
                 Ok(Answer::Done)
             }
             Request::DrawChannelTokens { count } => self.draw_channel_tokens(batch, &device.name, count),
+            Request::PutBackup(part) => self.put_backup(batch, &device.name, &part),
+            Request::Report(report) => self.report(batch, &device.name, &report),
+            Request::SetFindable { token } => {
+                self.store.set_findable(&device.name, token.as_ref())?;
+                Ok(Answer::Done)
+            }
+            // Those that every speaker may make were handled before.
+            Request::Register(_)
+            | Request::SignIn(_)
+            | Request::SignInAsRoot(_)
+            | Request::GetAccount
+            | Request::GetBackup { .. }
+            | Request::AddDevice(_)
+            | Request::PutKeySet(_) => Err(Refusal::NotSignedIn.into()),
         }
     }
 
@@ -175,6 +243,10 @@ impl<S: Store> Core<S> {
                 self.ephemeral(batch, connection, channel, epoch, body)?;
                 Answer::Done
             }
+            Request::FetchAccount { account, token } => self.fetch_account(batch, &account, &token)?,
+            Request::PutBlob(blob) => self.put_blob(batch, &blob)?,
+            Request::GetBlob { capability } => self.get_blob(batch, &capability)?,
+            Request::FindByName { account } => self.find_by_name(batch, connection, &account)?,
         };
         self.answer_anonymous(batch, (connection, id), answer);
         Ok(())
@@ -199,9 +271,17 @@ impl<S: Store> Core<S> {
         }
     }
 
-    fn signed_in(&self, connection: ConnectionId) -> Result<DeviceKey, Fault> {
-        let device = self.connections.get(&connection).and_then(|state| state.device.clone());
-        device.ok_or(Fault::Refused(Refusal::NotSignedIn))
+    fn signed_in(&self, connection: ConnectionId) -> Result<DeviceKey, Refusal> {
+        match self.connections.get(&connection).and_then(|state| state.speaker.as_ref()) {
+            Some(Speaker::Device(device)) => Ok(device.clone()),
+            Some(Speaker::Root(_)) | None => Err(Refusal::NotSignedIn),
+        }
+    }
+
+    /// For which account a device or the root key speaks.
+    fn speaker(&self, connection: ConnectionId) -> Result<AccountName, Refusal> {
+        let speaker = self.connections.get(&connection).and_then(|state| state.speaker.as_ref());
+        speaker.map(|speaker| speaker.name().clone()).ok_or(Refusal::NotSignedIn)
     }
 }
 

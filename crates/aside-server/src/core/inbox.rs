@@ -2,12 +2,12 @@
 
 use super::append::check_size;
 use super::{Batch, ConnectionId, Core, Fault, FrameClass};
-use crate::store::{Deposit, DeviceKey, Page, Store};
+use crate::store::{Admission, Deposit, DeviceKey, Page, Store, Tally};
 use aside_protocol::frame::ServerFrame;
 use aside_protocol::frame::account::{self, FromServer, Push};
 use aside_protocol::frame::anonymous::{Answer, Delivery};
 use aside_protocol::inbox::InboxEntry;
-use aside_protocol::limit::{ENVELOPE_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
+use aside_protocol::limit::{ENVELOPE_BYTES_MAX, FOUND_ENVELOPES_A_DAY, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
 use aside_protocol::refusal::Refusal;
 use bytes::Bytes;
 
@@ -17,14 +17,25 @@ impl<S: Store> Core<S> {
         let Delivery { id, account, device, token, envelope } = delivery;
         check_size(envelope.len(), ENVELOPE_BYTES_MAX)?;
         let (key, today) = (DeviceKey { name: account, device }, batch.now.day());
-        if !self.store.has_delivery_token(&key.name, &token.hash(), today)? || self.store.find_device(&key)?.is_none() {
+        let admission = self.admission(&key.name, &token.hash(), today)?;
+        if self.store.find_device(&key)?.is_none() {
             return Err(Refusal::UnknownAccountOrToken.into());
+        }
+        let found = match admission {
+            Admission::Given => 0,
+            Admission::Found => self.store.tally(&key.name, Tally::FoundEnvelopes, today)?,
+        };
+        if found >= FOUND_ENVELOPES_A_DAY {
+            return Err(Refusal::DailyLimit { a_day: FOUND_ENVELOPES_A_DAY }.into());
         }
         let max = self.config.inbox_envelopes_max;
         match self.store.deposit(&key, &id, &envelope, today, max)? {
             Deposit::Full => Err(Refusal::InboxFull { max: max as u64 }.into()),
             Deposit::Repeated => Ok(Answer::Done),
             Deposit::Stored(seq) => {
+                if admission == Admission::Found {
+                    self.store.set_tally(&key.name, Tally::FoundEnvelopes, today, found.saturating_add(1))?;
+                }
                 self.counters.deposited = self.counters.deposited.saturating_add(1);
                 self.push_envelope(batch, &key, InboxEntry { seq, envelope });
                 Ok(Answer::Done)

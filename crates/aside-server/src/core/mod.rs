@@ -5,18 +5,22 @@
 
 mod account;
 mod append;
+mod backup;
+mod blob;
 mod channel;
 mod connection;
+mod device;
 mod directory;
 mod inbox;
+mod report;
 mod retention;
 mod subscribe;
 
-use crate::store::{Store, StoreError};
+use crate::store::{ChannelTotals, Store, StoreError};
 use aside_protocol::address::ServerAddress;
 use aside_protocol::frame::{ClientFrame, RequestId, ServerFrame, account as account_frame, anonymous};
 use aside_protocol::id::{Binding, ChannelId, Hash};
-use aside_protocol::limit::{CHANNEL_TOKENS_A_DAY, INBOX_ENVELOPES_MAX, MESSAGE_DAYS_MAX};
+use aside_protocol::limit::{BACKUP_BYTES_DEFAULT, CHANNEL_TOKENS_A_DAY, INBOX_ENVELOPES_MAX, MESSAGE_DAYS_MAX};
 use aside_protocol::refusal::Refusal;
 use bytes::Bytes;
 use connection::Connection;
@@ -131,6 +135,8 @@ pub enum CloseReason {
     Malformed,
     /// Its account was suspended.
     Suspended,
+    /// Its device was revoked.
+    Revoked,
     /// The transaction failed that this connection's state was part of; it connects again and finds what is stored.
     Unavailable,
 }
@@ -169,6 +175,8 @@ pub struct CoreConfig {
     pub fetches_a_minute: u32,
     /// The longest that a message may ask to be kept, in days, at most [`MESSAGE_DAYS_MAX`].
     pub message_days_max: u32,
+    /// Bytes of one account's backup.
+    pub backup_bytes_max: u64,
 }
 
 impl CoreConfig {
@@ -180,6 +188,7 @@ impl CoreConfig {
             inbox_envelopes_max: INBOX_ENVELOPES_MAX,
             fetches_a_minute: 30,
             message_days_max: MESSAGE_DAYS_MAX,
+            backup_bytes_max: BACKUP_BYTES_DEFAULT,
         }
     }
 }
@@ -201,6 +210,8 @@ pub struct CoreCounters {
     pub commits: u64,
     /// Transactions that failed.
     pub commits_failed: u64,
+    /// Requests that met a damaged row.
+    pub damaged: u64,
     /// Failures of the store's upkeep.
     pub maintenance_failed: u64,
 }
@@ -303,6 +314,17 @@ impl<S: Store> Core<S> {
         self.store
     }
 
+    /// How much there is on the channel side, between batches.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn totals(&mut self) -> Result<ChannelTotals, StoreError> {
+        self.store.begin()?;
+        let totals = self.store.channel_totals();
+        self.store.rollback();
+        totals
+    }
+
     /// What was done so far.
     pub fn counters(&self) -> CoreCounters {
         self.counters
@@ -359,15 +381,29 @@ impl<S: Store> Core<S> {
         self.store.rollback();
         self.heads.clear();
         self.counters.commits_failed = self.counters.commits_failed.saturating_add(1);
-        // Last words of connections that end for their own fault stay true.
-        let ends =
-            |output: &Output| matches!(output, Output::Close { .. } | Output::Send { class: FrameClass::Goodbye, .. });
+        // Last words of connections that end for their own fault stay true. Others end because of what was not stored
+        // after all: they hear nothing of it, and connect again.
+        let malformed = |output: &Output| match output {
+            Output::Close { connection, reason: CloseReason::Malformed } => Some(*connection),
+            _ => None,
+        };
+        let malformed: BTreeSet<ConnectionId> = batch.outputs.iter().filter_map(malformed).collect();
+        let ends = |output: Output| match output {
+            Output::Close { connection, .. } if !malformed.contains(&connection) => {
+                Some(Output::Close { connection, reason: CloseReason::Unavailable })
+            }
+            Output::Close { .. } => Some(output),
+            Output::Send { connection, class: FrameClass::Goodbye, .. } if malformed.contains(&connection) => {
+                Some(output)
+            }
+            Output::Send { .. } => None,
+        };
         let mut outputs: Vec<Output> = Vec::new();
         for (connection, id) in asked {
             let frame = connection::refused(id, Refusal::Unavailable);
             outputs.push(Output::Send { connection, frame, class: FrameClass::Reply });
         }
-        outputs.extend(batch.outputs.into_iter().filter(ends));
+        outputs.extend(batch.outputs.into_iter().filter_map(ends));
         for connection in batch.changed {
             if self.connections.contains_key(&connection) {
                 self.disconnect(connection);
@@ -380,6 +416,7 @@ impl<S: Store> Core<S> {
     fn handle(&mut self, batch: &mut Batch<'_>, input: Input) -> Result<(), StoreError> {
         match input {
             Input::Request { connection, id, request } => {
+                let changes = self.store.changes();
                 let fault = match request {
                     Request::Account(request) => self.handle_account(batch, connection, id, *request),
                     Request::Anonymous(request) => self.handle_anonymous(batch, connection, id, request),
@@ -388,6 +425,12 @@ impl<S: Store> Core<S> {
                     Ok(()) => Ok(()),
                     Err(Fault::Refused(refusal)) => {
                         self.refuse(batch, connection, id, refusal);
+                        Ok(())
+                    }
+                    // A row that is not what was stored harms whoever asked for it, and nobody else in the batch.
+                    Err(Fault::Store(StoreError::Corrupt)) if self.store.changes() == changes => {
+                        self.counters.damaged = self.counters.damaged.saturating_add(1);
+                        self.refuse(batch, connection, id, Refusal::Unavailable);
                         Ok(())
                     }
                     Err(Fault::Store(error)) => Err(error),

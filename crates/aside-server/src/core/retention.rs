@@ -12,14 +12,29 @@ pub const SWEEP_ROWS_MAX: usize = 500;
 pub(super) struct Sweep {
     channels_done: Option<u32>,
     accounts_done: Option<u32>,
+    backups_done: Option<u32>,
+}
+
+impl Sweep {
+    /// There is something to sweep before the day is over.
+    pub(super) fn look_at_backups(&mut self) {
+        self.backups_done = None;
+    }
 }
 
 impl<S: Store> Core<S> {
     /// About once a second.
     pub(super) fn tick(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
         let today = batch.now.day();
-        if self.sweep.channels_done != Some(today) && self.store.sweep_channels(today, SWEEP_ROWS_MAX)? == 0 {
-            self.sweep.channels_done = Some(today);
+        if self.sweep.channels_done != Some(today) {
+            // A channel may be gone, and the rest is read again soon enough.
+            self.heads.clear();
+            if self.store.sweep_channels(today, SWEEP_ROWS_MAX)? == 0 {
+                self.sweep.channels_done = Some(today);
+            }
+        }
+        if self.sweep.backups_done != Some(today) && self.store.sweep_backups(today)? == 0 {
+            self.sweep.backups_done = Some(today);
         }
         if self.sweep.accounts_done != Some(today) && self.store.sweep_accounts(today, SWEEP_ROWS_MAX)? == 0 {
             self.sweep.accounts_done = Some(today);
@@ -32,11 +47,12 @@ impl<S: Store> Core<S> {
 
     /// Ends the connections of accounts that were suspended meanwhile.
     fn close_suspended(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
-        let signed_in = |(id, known): (&ConnectionId, &super::Connection)| Some((*id, known.device.clone()?));
+        let signed_in =
+            |(id, known): (&ConnectionId, &super::Connection)| Some((*id, known.speaker.as_ref()?.name().clone()));
         let mut connections: Vec<_> = self.connections.iter().filter_map(signed_in).collect();
         connections.sort_by_key(|(id, _)| *id);
-        for (connection, device) in connections {
-            let account = self.store.find_account(&device.name)?;
+        for (connection, name) in connections {
+            let account = self.store.find_account(&name)?;
             if account.is_none_or(|account| account.standing == Standing::Suspended) {
                 self.close(batch, connection, Refusal::Suspended, CloseReason::Suspended);
             }

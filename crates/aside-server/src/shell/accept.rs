@@ -68,7 +68,8 @@ async fn serve(stream: TcpStream, shared: &Arc<Shared>, serves: Serves) {
     let _ = stream.set_nodelay(true);
     let is_loopback = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
     let mut stopping = shared.stopping.clone();
-    match (&shared.tls, serves) {
+    let certificates = shared.certificates();
+    match (&certificates.tls, serves) {
         (_, Serves::Metrics) => {
             let served = http::serve(stream, Arc::clone(shared), Caller::Prometheus);
             tokio::select! { _ = served => {}, _ = stopping.changed() => {} }

@@ -73,7 +73,7 @@ where
     };
     let mut nonce = Nonce([0; 32]);
     getrandom::fill(&mut nonce.0).map_err(|_| Over)?;
-    match shared.identity.answer(&first, shared.binding_kind, nonce, exporter) {
+    match shared.certificates().identity.answer(&first, shared.binding_kind, nonce, exporter) {
         Ok((binding, hello)) => {
             socket.send(Message::Binary(hello)).await.map_err(|_| Over)?;
             Ok(binding)
@@ -184,9 +184,18 @@ fn in_flight_max(input: &Input) -> usize {
             let is_paged = match request {
                 Request::Anonymous(request) => matches!(
                     request,
-                    anonymous::Request::Subscribe { .. } | anonymous::Request::FetchKeyPackages { .. }
+                    anonymous::Request::Subscribe { .. }
+                        | anonymous::Request::FetchKeyPackages { .. }
+                        | anonymous::Request::FetchAccount { .. }
+                        | anonymous::Request::FindByName { .. }
+                        | anonymous::Request::GetBlob { .. }
                 ),
-                Request::Account(request) => matches!(**request, account::Request::ReadInbox { .. }),
+                Request::Account(request) => matches!(
+                    **request,
+                    account::Request::ReadInbox { .. }
+                        | account::Request::GetAccount
+                        | account::Request::GetBackup { .. }
+                ),
             };
             if is_paged { IN_FLIGHT_BEFORE_PAGE_MAX } else { REQUESTS_IN_FLIGHT_MAX }
         }

@@ -6,8 +6,8 @@ use super::queue::QueueSender;
 use crate::core::{BATCH_INPUTS_MAX, CloseReason, ConnectionId, ConnectionKind, Core, CoreCounters, Input, Output};
 use crate::log::{LogEvent, log};
 use crate::metrics::{Metrics, count};
-use crate::store::StoreError;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{ChannelTotals, StoreError};
 use aside_protocol::id::Binding;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -18,9 +18,16 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What goes to the core's thread.
 pub(super) enum ToCore {
-    Connected { connection: ConnectionId, kind: ConnectionKind, binding: Binding, queue: QueueSender },
+    Connected {
+        connection: ConnectionId,
+        kind: ConnectionKind,
+        binding: Binding,
+        queue: QueueSender,
+    },
     Input(Input),
     Tick,
+    /// Take up what was changed elsewhere, and tell how much there is.
+    Refresh(oneshot::Sender<Option<ChannelTotals>>),
 }
 
 /// The running thread.
@@ -38,7 +45,8 @@ pub(super) fn start(
     getrandom::fill(&mut seed).map_err(|_| io::Error::other("no randomness"))?;
     let rng = ChaCha20Rng::from_seed(seed);
     let (end, ended) = oneshot::channel();
-    let worker = Worker { core, rng, metrics, queues: HashMap::new(), before: CoreCounters::default() };
+    let worker =
+        Worker { core, rng, metrics, queues: HashMap::new(), asked: Vec::new(), before: CoreCounters::default() };
     std::thread::Builder::new().name("core".to_owned()).spawn(move || {
         worker.run(inputs);
         let _ = end.send(());
@@ -51,6 +59,8 @@ struct Worker {
     rng: ChaCha20Rng,
     metrics: Arc<Metrics>,
     queues: HashMap<ConnectionId, QueueSender>,
+    /// Who waits to be told how much there is.
+    asked: Vec<oneshot::Sender<Option<ChannelTotals>>>,
     before: CoreCounters,
 }
 
@@ -72,6 +82,13 @@ impl Worker {
                 self.release(output, &mut closed);
             }
             self.report(requests);
+            if !self.asked.is_empty() {
+                let totals = self.core.totals().ok();
+                for tell in self.asked.drain(..) {
+                    // A command that does not wait any more needs no answer.
+                    let _ = tell.send(totals);
+                }
+            }
         }
         match self.core.into_store().close() {
             Ok(()) => log(LogEvent::Stopped),
@@ -92,6 +109,10 @@ impl Worker {
                 input
             }
             ToCore::Tick => Input::Tick,
+            ToCore::Refresh(tell) => {
+                self.asked.push(tell);
+                Input::Tick
+            }
         });
     }
 

@@ -1,7 +1,9 @@
-//! HTTP/1.1 on the one port: two WebSocket upgrades, `/healthz` and `/metrics`. No script and no page, ever.
+//! HTTP/1.1 on the one port: two WebSocket upgrades, who the server claims to be, `/healthz` and `/metrics`. No script and no page, ever.
 
 use super::{HANDSHAKE_TIMEOUT, Shared};
 use crate::core::ConnectionKind;
+use aside_protocol::codec::encode;
+use aside_protocol::connection::CLAIM_PATH;
 use aside_protocol::frame::{account, anonymous};
 use aside_protocol::limit::FRAME_BYTES_MAX;
 use http_body_util::Full;
@@ -85,6 +87,9 @@ fn respond(
         }
         (_, _, Caller::Prometheus) => return plain(StatusCode::NOT_FOUND, "not found\n"),
         (&Method::GET | &Method::HEAD, "/healthz", _) => return plain(StatusCode::OK, "ok\n"),
+        (&Method::GET, CLAIM_PATH, _) => {
+            return answer(StatusCode::OK, "application/cbor", encode(&shared.claim).into());
+        }
         (&Method::GET, account::PATH, _) => ConnectionKind::Account,
         (&Method::GET, anonymous::PATH, _) => ConnectionKind::Anonymous,
         _ => return plain(StatusCode::NOT_FOUND, "not found\n"),
@@ -125,7 +130,11 @@ fn plain(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
 }
 
 fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    answer(status, content_type, Bytes::from(body))
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

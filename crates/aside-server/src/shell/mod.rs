@@ -5,31 +5,32 @@
 //! ```
 
 mod accept;
+mod certificates;
 mod connection;
+mod control;
 mod core_thread;
 mod http;
 mod queue;
 
 use crate::config::{Config, TlsMode};
 use crate::core::{Core, Now};
-use crate::hello::OnlineIdentity;
-use crate::keys::{KeysError, ServerDir, TLS_CERTIFICATE_FILE, TLS_KEY_FILE, WARN_DAYS};
+use crate::keys::{KeysError, ServerDir};
 use crate::log::{LogEvent, log};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::sqlite::SqliteStore;
-use crate::tls::{self, TlsError};
-use aside_protocol::connection::BindingKind;
+use crate::tls::TlsError;
+use aside_protocol::connection::{BindingKind, ServerClaim};
+use certificates::Certificates;
 use core_thread::ToCore;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 /// For TLS and HTTP up to the WebSocket upgrade, together.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -102,9 +103,11 @@ pub fn now() -> Now {
 
 /// What every connection shares.
 struct Shared {
-    identity: OnlineIdentity,
+    dir: ServerDir,
+    config: Config,
+    certificates: RwLock<Arc<Certificates>>,
     binding_kind: BindingKind,
-    tls: Option<TlsAcceptor>,
+    claim: ServerClaim,
     metrics: Arc<Metrics>,
     connections: Arc<Semaphore>,
     connections_max: usize,
@@ -113,13 +116,27 @@ struct Shared {
     stopping: watch::Receiver<bool>,
 }
 
+impl Shared {
+    /// What a connection begins with. A poisoned lock holds what was there before.
+    fn certificates(&self) -> Arc<Certificates> {
+        let guard = self.certificates.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&guard)
+    }
+
+    fn set_certificates(&self, certificates: Certificates) {
+        let mut guard = self.certificates.write().unwrap_or_else(PoisonError::into_inner);
+        *guard = Arc::new(certificates);
+    }
+}
+
 /// A server that has its sockets, keys and database, and begins to serve when it is told to.
 pub struct Server {
     listeners: Vec<TcpListener>,
     metrics_listener: Option<TcpListener>,
-    identity: OnlineIdentity,
-    tls: Option<TlsAcceptor>,
+    dir: ServerDir,
+    certificates: Certificates,
     store: SqliteStore,
+    control: Option<control::Control>,
     config: Config,
 }
 
@@ -133,23 +150,7 @@ impl Server {
     /// # Errors
     /// [`RunError`].
     pub async fn prepare(dir: &ServerDir, config: Config) -> Result<Self, RunError> {
-        let identity = dir.online_identity()?;
-        let days = identity.certificate.expires_day.saturating_sub(now().day());
-        if days == 0 {
-            return Err(RunError::CertificateEnded(dir.path().to_owned()));
-        }
-        if days <= WARN_DAYS {
-            log(LogEvent::CertificateEndsSoon { days });
-        }
-        let files = match &config.tls {
-            TlsMode::Pinned => Some((dir.path().join(TLS_CERTIFICATE_FILE), dir.path().join(TLS_KEY_FILE))),
-            TlsMode::Certificate { certificate, key } => Some((certificate.clone(), key.clone())),
-            TlsMode::Plain => None,
-        };
-        let tls = match files {
-            Some((certificate, key)) => Some(TlsAcceptor::from(Arc::new(tls::server_config(&certificate, &key)?))),
-            None => None,
-        };
+        let certificates = certificates::load(dir, &config)?;
         let mut listeners = Vec::new();
         for address in &config.listen {
             listeners.push(listen(*address, "listen").await?);
@@ -160,7 +161,8 @@ impl Server {
         };
         let store =
             SqliteStore::open(dir.path()).map_err(|cause| RunError::Store { dir: dir.path().to_owned(), cause })?;
-        Ok(Self { listeners, metrics_listener, identity, tls, store, config })
+        let control = control::listen(dir.path());
+        Ok(Self { listeners, metrics_listener, dir: dir.clone(), certificates, store, control, config })
     }
 
     /// Serves until `stop` is ready; then closes the connections, stores what was taken, and closes the store.
@@ -177,13 +179,16 @@ impl Server {
             TlsMode::Plain => BindingKind::Nonces,
             TlsMode::Pinned | TlsMode::Certificate { .. } => BindingKind::TlsExporter,
         };
+        let claim = ServerClaim { identity_key: self.certificates.identity.identity_key, tls: self.config.tls.trust() };
         let shared = Arc::new(Shared {
-            identity: self.identity,
+            dir: self.dir,
+            certificates: RwLock::new(Arc::new(self.certificates)),
+            claim,
             binding_kind,
-            tls: self.tls,
             metrics,
             connections: Arc::new(Semaphore::new(self.config.connections_max)),
             connections_max: self.config.connections_max,
+            config: self.config,
             next_connection: AtomicU64::new(1),
             to_core,
             stopping,
@@ -196,6 +201,10 @@ impl Server {
         if let Some(listener) = self.metrics_listener {
             tasks.spawn(accept::accept(listener, Arc::clone(&shared), accept::Serves::Metrics));
         }
+        if let Some(control) = self.control {
+            tasks.spawn(control::serve(control, Arc::clone(&shared)));
+        }
+        tasks.spawn(certificates::look_after(Arc::clone(&shared)));
         tasks.spawn(tick(Arc::clone(&shared)));
         stop.await;
         let open = usize::try_from(shared.metrics.connections.load(Ordering::Relaxed)).unwrap_or(usize::MAX);

@@ -87,7 +87,8 @@ fn reachable<S: Store>(w: &mut World<S>, alice: &Person) -> (aside_server::core:
 fn key_packages_are_fetched_once_each_then_the_last_resort<S: Store>(mut w: World<S>) {
     let alice = Person::new("alice", SERVER, 1);
     let (c, token) = reachable(&mut w, &alice);
-    let packages = KeyPackages { once: vec![b"one".to_vec().into()], last_resort: Some(b"last".to_vec().into()) };
+    let (once, last_resort) = (vec![b"one".to_vec().into()], Some(b"last".to_vec().into()));
+    let packages = KeyPackages { once, last_resort, key_set: 0 };
     assert_eq!(w.account(c, Request::PublishKeyPackages(packages)), Ok(Answer::KeyPackageCount(1)));
     let a = w.connect(ConnectionKind::Anonymous);
     let mut fetched = || {

@@ -162,3 +162,31 @@ fn drive(kind: ConnectionKind, frames: Vec<Vec<u8>>) {
         core.handle_batch(now, &mut rng, inputs);
     }
 }
+
+#[test]
+fn a_damaged_row_harms_only_whoever_asks_for_it() {
+    use aside_server::store::sqlite::{CHANNELS_FILE, SqliteStore};
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = World::new(SqliteStore::open(dir.path()).unwrap());
+    let c = w.connect(ConnectionKind::Anonymous);
+    let (damaged, sound) = (w.channel(c, 1), w.channel(c, 2));
+    w.core.into_store().close().unwrap();
+    let db = rusqlite::Connection::open(dir.path().join(CHANNELS_FILE)).unwrap();
+    let sql = "UPDATE epochs SET keys = x'00' WHERE number = (SELECT number FROM channels WHERE channel = ?1)";
+    assert_eq!(db.execute(sql, [&damaged.0[..]]).unwrap(), 1);
+    drop(db);
+    let mut w = World::new(SqliteStore::open(dir.path()).unwrap());
+    let (a, m) = (w.connect(ConnectionKind::Anonymous), w.member(&sound, 1));
+    let request =
+        |w: &mut World<SqliteStore>, c, request| w.request(c, aside_server::core::Request::Anonymous(request));
+    let (_, broken) = request(&mut w, a, proof(&damaged, 1, Purpose::Read, &binding(a)));
+    let entries = vec![message(1, 1, b"a")];
+    let (_, whole) = request(&mut w, m, Request::Append { channel: sound, entries });
+    w.input(vec![broken, whole]);
+    assert!(matches!(w.take(a)[..], [Heard::Anonymous(ServerFrame::Refused(_, Refusal::Unavailable))]));
+    let heard = w.take(m);
+    let last = heard.last().unwrap();
+    assert!(matches!(last, Heard::Anonymous(ServerFrame::Answer(_, anonymous::Answer::Appended(_)))), "{heard:?}");
+    assert_eq!(w.core.counters().damaged, 1);
+    assert_eq!(w.append(m, sound, vec![message(1, 2, b"b")]).unwrap()[0].seq, 2);
+}

@@ -1,19 +1,21 @@
 //! Whoever is given the server's disk cannot pair accounts with channels.
 //!
-//! Forty people register in random order, on one day; twenty of them make a channel right after they registered, write
-//! in it, and invite somebody. An analyst then takes every file and every table, puts the accounts in every order that it
+//! Forty people register in random order, on one day, each with a backup and a report; twenty of them make a channel and
+//! a blob right after they registered, write, and invite somebody. An analyst then takes every file and every table, puts the accounts in every order that it
 //! finds (columns, counts, sizes, places in the file and in the write-ahead log), the channels likewise, and looks
 //! whether any order of the ones goes with any order of the others. Days are known to tell (the threat model says so);
 //! everything else must not. Leaky stores show that the analyst would see it.
 
 use crate::support::*;
+use aside_protocol::blob::BlobCapability;
 use aside_protocol::channel::Purpose;
-use aside_protocol::frame::account::{KeyPackages, Request};
-use aside_protocol::frame::anonymous::{self, Delivery};
-use aside_protocol::id::{ChannelId, DeliveryId};
+use aside_protocol::frame::account::{BackupPart, KeyPackages, Request};
+use aside_protocol::frame::anonymous::{self, Delivery, NewBlob};
+use aside_protocol::id::{ChannelId, DeliveryId, ReportId};
 use aside_protocol::inbox::DeliveryToken;
+use aside_protocol::report::AbuseReport;
 use aside_server::core::ConnectionKind;
-use aside_server::store::sqlite::{ACCOUNTS_FILE, CHANNELS_FILE, SqliteStore};
+use aside_server::store::sqlite::{ACCOUNTS_FILE, BACKUPS_FILE, CHANNELS_FILE, SqliteStore};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use rusqlite::types::Value;
@@ -101,12 +103,23 @@ impl Story {
         let c = self.world.register(&person, n as u8 + 1);
         let packages: Vec<Vec<u8>> = (0..6).map(|_| [random::<32>(rng).to_vec(), vec![7; 2_700]].concat()).collect();
         let once = packages.iter().map(|package| package.clone().into()).collect();
-        let publish =
-            KeyPackages { once, last_resort: Some([random::<32>(rng).to_vec(), vec![8; 2_700]].concat().into()) };
+        let publish = KeyPackages {
+            once,
+            key_set: 0,
+            last_resort: Some([random::<32>(rng).to_vec(), vec![8; 2_700]].concat().into()),
+        };
         self.world.account(c, Request::PublishKeyPackages(publish)).unwrap();
         let put = Request::PutDeliveryToken { token: token(n).hash(), expires_day: None };
         self.world.account(c, put).unwrap();
         self.world.account(c, Request::DrawChannelTokens { count: 64 }).unwrap();
+        let backup = random::<3_000>(rng).to_vec();
+        let part = BackupPart { generation: 1, part: 0, parts: 1, bytes: backup.clone() };
+        self.world.account(c, Request::PutBackup(part)).unwrap();
+        let (id, findable) = (ReportId(random(rng)), DeliveryToken(random(rng)));
+        let about = "somebody@else.example".parse().unwrap();
+        let report = AbuseReport { id, about, note: "look".to_owned(), messages: Vec::new() };
+        self.world.account(c, Request::Report(report)).unwrap();
+        self.world.account(c, Request::SetFindable { token: Some(findable) }).unwrap();
         let traces = BTreeMap::from([
             ("root key".to_owned(), person.root.public_key().0.to_vec()),
             ("device key".to_owned(), person.device_key.public_key().0.to_vec()),
@@ -114,11 +127,14 @@ impl Story {
             ("name".to_owned(), name.into_bytes()),
             ("key package".to_owned(), packages[0][..32].to_vec()),
             ("delivery token".to_owned(), token(n).hash().0.to_vec()),
+            ("backup".to_owned(), backup[..32].to_vec()),
+            ("report".to_owned(), id.0.to_vec()),
+            ("findable".to_owned(), findable.0.to_vec()),
         ]);
         self.accounts.push(Account { person, traces });
     }
 
-    /// A new channel with a message in it.
+    /// A new channel with a message in it, and a blob that belongs to it.
     fn found(&mut self, rng: &mut ChaCha20Rng, founder: usize) {
         let w = &mut self.world;
         let c = w.connect(ConnectionKind::Anonymous);
@@ -127,6 +143,10 @@ impl Story {
         let token_of_channel = w.channel_token(100 + self.channels.len() as u8);
         let create = anonymous::Request::CreateChannel { channel: id, token: token_of_channel, epoch: 1, keys };
         w.anonymous(c, create).unwrap();
+        let (blob, bytes) = (BlobCapability(random(rng)).id(), random::<20_000>(rng).to_vec());
+        let (token, expires_day) = (w.channel_token(200 + self.channels.len() as u8), TODAY + 30);
+        let new = NewBlob { token, blob, expires_day, bytes: bytes.clone() };
+        w.anonymous(c, anonymous::Request::PutBlob(new)).unwrap();
         let m = w.member(&id, 1);
         let mut entry = message(1, 1, &random::<60>(rng));
         entry.header.append_id.0 = random(rng);
@@ -135,6 +155,8 @@ impl Story {
             ("read key".to_owned(), keys.read.0.to_vec()),
             ("append id".to_owned(), entry.header.append_id.0.to_vec()),
             ("body".to_owned(), entry.body[..32].to_vec()),
+            ("blob id".to_owned(), blob.0.to_vec()),
+            ("blob".to_owned(), bytes[..32].to_vec()),
         ]);
         w.append(m, id, vec![entry]).unwrap();
         self.channels.push(Channel { id, founder, traces });
@@ -286,10 +308,12 @@ fn analyse(dir: &Path, accounts: &[Account], channels: &[Channel]) -> BTreeMap<(
     places(dir, &channels.iter().map(|c| &c.traces).collect::<Vec<_>>(), &mut of_channels);
     let names: Vec<Vec<u8>> = accounts.iter().map(|a| a.traces["name"].clone()).collect();
     let account_of = |_: &str, row: &[(String, Value)]| {
-        let Value::Text(name) = &row.iter().find(|(column, _)| column == "name")?.1 else { return None };
+        let column = row.iter().find(|(column, _)| column == "name" || column == "reporter")?;
+        let Value::Text(name) = &column.1 else { return None };
         names.iter().position(|n| n == name.as_bytes())
     };
     columns(&dir.join(ACCOUNTS_FILE), &account_of, accounts.len(), &mut of_accounts);
+    columns(&dir.join(BACKUPS_FILE), &account_of, accounts.len(), &mut of_accounts);
     let db = rusqlite::Connection::open(dir.join(CHANNELS_FILE)).unwrap();
     let mut numbers = BTreeMap::new();
     for (n, channel) in channels.iter().enumerate() {
@@ -299,6 +323,10 @@ fn analyse(dir: &Path, accounts: &[Account], channels: &[Channel]) -> BTreeMap<(
     }
     drop(db);
     let channel_of = |table: &str, row: &[(String, Value)]| {
+        if table == "blobs" {
+            let Value::Blob(blob) = &row.iter().find(|(name, _)| name == "blob")?.1 else { return None };
+            return channels.iter().position(|channel| channel.traces["blob id"] == *blob);
+        }
         let column = if table == "entries" { "id" } else { "number" };
         let Value::Integer(number) = row.iter().find(|(name, _)| name == column)?.1 else { return None };
         numbers.get(&if table == "entries" { number >> 32 } else { number }).copied()
@@ -381,7 +409,7 @@ fn no_byte_string_stands_on_both_sides() {
         assert!(!found_in(CHANNELS_FILE, trace));
     }
     for trace in channels.iter().flat_map(|channel| channel.traces.values()) {
-        assert!(found_in(CHANNELS_FILE, trace) && !found_in(ACCOUNTS_FILE, trace));
+        assert!(found_in(CHANNELS_FILE, trace) && !found_in(ACCOUNTS_FILE, trace) && !found_in(BACKUPS_FILE, trace));
     }
     let root_keys = accounts.iter().map(|account| account.traces["root key"].as_slice());
     assert!(root_keys.into_iter().all(|key| found_in(ACCOUNTS_FILE, key)));

@@ -13,9 +13,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_aside-server");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_aside-server");
 
-fn run(arguments: &[&str]) -> (bool, String, String) {
+pub fn run(arguments: &[&str]) -> (bool, String, String) {
     let output = Command::new(PROGRAM).args(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.success(), text(output.stdout), text(output.stderr))
@@ -26,15 +26,15 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-struct Server {
-    dir: PathBuf,
-    address: String,
+pub struct Server {
+    pub dir: PathBuf,
+    pub address: String,
     child: Option<Child>,
     _parent: tempfile::TempDir,
 }
 
 impl Server {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::at(&format!("127.0.0.1:{}", free_port()))
     }
 
@@ -48,7 +48,7 @@ impl Server {
         server
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         let mut command = Command::new(PROGRAM);
         command.arg("run").arg(&self.dir).stderr(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -59,14 +59,14 @@ impl Server {
         self.child = Some(child);
     }
 
-    fn signal(&mut self, name: &str) -> std::process::ExitStatus {
+    pub fn signal(&mut self, name: &str) -> std::process::ExitStatus {
         let mut child = self.child.take().unwrap();
         let id = child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
         child.wait().unwrap()
     }
 
-    fn invite(&self) -> InviteLink {
+    pub fn invite(&self) -> InviteLink {
         let (ok, out, error) = run(&["invite", self.dir.to_str().unwrap()]);
         assert!(ok && error.is_empty(), "{error}");
         assert_eq!(out.lines().count(), 1);
@@ -90,7 +90,7 @@ fn today_message(id: u8, body: &[u8]) -> anonymous::NewEntry {
 }
 
 /// Registers a person, draws a token, makes a channel.
-async fn person_with_channel(server: &Server, name: &str) -> (ServerPin, Person, ChannelId) {
+pub async fn person_with_channel(server: &Server, name: &str) -> (ServerPin, Person, ChannelId) {
     let link = server.invite();
     let person = Person::new(name, &server.address, 1);
     let mut client = Client::connect(&link.server, account::PATH).await;
@@ -247,7 +247,7 @@ async fn a_tcp_connection_that_says_nothing_does_not_hold_up_the_stop() {
     assert!(began.elapsed() < aside_server::shell::SHUTDOWN_TIMEOUT);
 }
 
-fn failure(arguments: &[&str]) -> String {
+pub fn failure(arguments: &[&str]) -> String {
     let (ok, out, error) = run(arguments);
     assert!(!ok && out.is_empty(), "{arguments:?}");
     error

@@ -1,0 +1,86 @@
+//! The end of a channel on this device: the person left, or was removed. Nothing of the group stays; the conversation with
+//! what was said stays, until it is deleted.
+
+use super::{Channel, outbox};
+use crate::Heart;
+use crate::context::Context;
+use crate::conversation::{self, State};
+use crate::error::EngineError;
+use crate::heal;
+use crate::timeline;
+use aside_mls::GroupId;
+use aside_protocol::address::AccountAddress;
+use aside_protocol::id::ChannelId;
+use rusqlite::params;
+
+/// Tables with a column `channel` that mean nothing without the group.
+const TABLES: [&str; 12] = [
+    "chain",
+    "epochs",
+    "roster",
+    "pending_commits",
+    "intents",
+    "faults",
+    "readds",
+    "asked_keys",
+    "kept_welcomes",
+    "joins",
+    "gaps",
+    "contents",
+];
+
+/// A commit removed this device.
+pub(crate) fn removed(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    channel: &Channel,
+    by: &AccountAddress,
+) -> Result<(), EngineError> {
+    heal::given_up(context, channel)?;
+    let words = match heart.identity.as_ref().is_some_and(|identity| identity.address == *by) {
+        true => "Another of your devices took this one out of the conversation".to_owned(),
+        false => format!("{} removed you from the group", by.name),
+    };
+    timeline::note(context, channel.conversation, by, &words)?;
+    conversation::set_out(context, channel.conversation, State::Removed, &words)?;
+    out(heart, context, channel)?;
+    outbox::all_failed(context, channel.conversation, &words)
+}
+
+/// This person left, here or on another device, and the others know.
+pub(crate) fn left(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
+    conversation::set_out(context, channel.conversation, State::Left, "you left the group")?;
+    out(heart, context, channel)?;
+    outbox::all_failed(context, channel.conversation, "you left the group")
+}
+
+fn out(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
+    for table in ["group_links", "join_requests", "founding"] {
+        let sql = format!("DELETE FROM {table} WHERE conversation = ?");
+        context.db.execute(&sql, params![channel.conversation])?;
+    }
+    forget(heart, context, channel.id)
+}
+
+/// Whether this person's leaving has reached the log, or never will: then nothing is left to be done here.
+pub(super) fn is_over(context: &Context<'_>, channel: &Channel) -> Result<bool, EngineError> {
+    let conversation = conversation::find(context.db, &channel.conversation)?;
+    if conversation.is_none_or(|row| row.state != State::Leaving) {
+        return Ok(false);
+    }
+    let mut statement = context.db.prepare_cached("SELECT 1 FROM outbox WHERE conversation = ?")?;
+    Ok(!statement.exists(params![channel.conversation])?)
+}
+
+/// Forgets a channel with its group and everything that waits for either.
+pub(crate) fn forget(heart: &mut Heart, context: &mut Context<'_>, channel: ChannelId) -> Result<(), EngineError> {
+    heart.groups.remove(&channel);
+    heart.stirred.remove(&channel);
+    heart.receipts_due.remove(&channel);
+    heart.mls.on(context.db).delete_group(&GroupId(channel.0))?;
+    for table in TABLES {
+        context.db.execute(&format!("DELETE FROM {table} WHERE channel = ?"), params![channel.0])?;
+    }
+    context.db.execute("DELETE FROM channels WHERE id = ?", params![channel.0])?;
+    Ok(())
+}

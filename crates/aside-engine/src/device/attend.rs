@@ -1,0 +1,248 @@
+//! Which of this account's devices are in which conversation: whoever finds one missing adds it, and whoever finds a
+//! revoked one removes it (P-7.5, P-7.10). Several devices may find the same; they wait differently long, and the
+//! compare-and-swap of commits decides.
+
+use super::row::{self, Device};
+use crate::Heart;
+use crate::account::Identity;
+use crate::channel::intent::{self, Intent, Newcomer};
+use crate::channel::take_group;
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::input::{Change, ConnectionKind, Link};
+use crate::job::{self, Job, JobId};
+use crate::network::Flight;
+use aside_mls::KeyPackageError;
+use aside_protocol::frame::account::Request;
+use aside_protocol::frame::anonymous::DeviceKeyPackage;
+use aside_protocol::id::ChannelId;
+use aside_protocol::identity::{CredentialError, DirectoryAccount, MemberCredential};
+use rusqlite::params;
+
+/// How long another device's turn is waited for, in milliseconds, before this one does the same.
+const OTHERS_FIRST_MS: i64 = 20_000;
+
+/// Whether this device has to do it, or another one is likely to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Haste {
+    AtOnce,
+    OthersFirst,
+}
+
+/// Looks through all conversations.
+pub(crate) fn all(heart: &mut Heart, context: &mut Context<'_>, haste: Haste) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached(
+        "SELECT c.id FROM channels c JOIN conversations v ON v.channel = c.id WHERE c.live = 1 AND v.state = 1
+         ORDER BY v.kind = 2 DESC, v.updated_ms DESC",
+    )?;
+    let channels = statement.query_map([], |row| Ok(ChannelId(row.get(0)?)))?.collect::<Result<Vec<ChannelId>, _>>()?;
+    drop(statement);
+    channels.into_iter().try_for_each(|id| one(heart, context, id, haste))
+}
+
+/// Looks at one conversation.
+pub(crate) fn one(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    channel: ChannelId,
+    haste: Haste,
+) -> Result<(), EngineError> {
+    let Some((missing, revoked)) = compare(heart, context, &channel)? else { return Ok(()) };
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let delay = match haste {
+        Haste::AtOnce => 0,
+        Haste::OthersFirst => OTHERS_FIRST_MS.saturating_add(context.random_ms(3 * OTHERS_FIRST_MS)),
+    };
+    let due_ms = context.now.unix_ms.saturating_add(delay);
+    for device in revoked {
+        intent::want_at(context, channel, &Intent::RemoveDevice(identity.address.clone(), device), due_ms)?;
+        heart.stirred.insert(channel);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let is_new = context
+        .db
+        .prepare_cached("INSERT OR IGNORE INTO attending (channel) VALUES (?)")?
+        .execute(params![channel.0])?
+        == 1;
+    match is_new {
+        true => job::add_at(context, identity.server, &Job::FetchOwnKeyPackages(channel), due_ms),
+        false => Ok(()),
+    }
+}
+
+type Compared = (Vec<Device>, Vec<aside_protocol::id::DeviceId>);
+
+/// The devices that the conversation lacks, and the revoked ones that it has. `None`: this device is no member itself.
+fn compare(heart: &mut Heart, context: &mut Context<'_>, channel: &ChannelId) -> Result<Option<Compared>, EngineError> {
+    let devices = row::all(context.db)?;
+    let Some(identity) = &heart.identity else { return Ok(None) };
+    let (address, own) = (identity.address.clone(), identity.device());
+    // With one device there is nothing to compare, and no group to load.
+    if devices.iter().all(|device| device.id == own) {
+        return Ok(None);
+    }
+    let Some(group) = take_group(heart, context, channel)? else { return Ok(None) };
+    if !group.is_active() {
+        return Ok(None);
+    }
+    let members = group.members()?;
+    heart.groups.insert(*channel, group);
+    let is_member = |device: &Device| {
+        members
+            .iter()
+            .any(|member| member.credential.address == address && member.credential.certificate.device == device.id)
+    };
+    let (standing, revoked): (Vec<_>, Vec<_>) = devices.into_iter().partition(|device| device.revoked_ms.is_none());
+    let missing = standing.into_iter().filter(|device| device.id != own && !is_member(device)).collect();
+    let revoked = revoked.into_iter().filter(is_member).map(|device| device.id).collect();
+    Ok(Some((missing, revoked)))
+}
+
+/// The directory gave this account's own KeyPackages.
+pub(crate) fn fetched(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    (id, channel): (JobId, ChannelId),
+    account: &DirectoryAccount,
+    key_packages: &[DeviceKeyPackage],
+) -> Result<(), EngineError> {
+    let missing = compare(heart, context, &channel)?.map(|(missing, _)| missing).unwrap_or_default();
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let mut is_complete = true;
+    for device in &missing {
+        let found = key_packages.iter().find(|package| package.device == device.id);
+        let newcomer = match found.and_then(|package| package.key_package.as_ref()) {
+            Some(bytes) if account.root_key == identity.root_key => newcomer(heart, context, identity, device, bytes)?,
+            _ => None,
+        };
+        match newcomer {
+            Some(newcomer) => intent::want(context, channel, &Intent::Add(newcomer))?,
+            // It has published nothing yet: it will, as soon as it is online.
+            None => is_complete = false,
+        }
+    }
+    heart.stirred.insert(channel);
+    match is_complete {
+        true => gone(context, &channel).and_then(|()| job::done(context, id)),
+        false => job::later(context, id).map(|_| ()),
+    }
+}
+
+/// A KeyPackage of one's own device, checked against the account's own chain.
+fn newcomer(
+    heart: &Heart,
+    context: &Context<'_>,
+    identity: &Identity,
+    device: &Device,
+    bytes: &[u8],
+) -> Result<Option<Newcomer>, EngineError> {
+    let package = match heart.mls.on(context.db).check_key_package(bytes, context.now.unix_s()) {
+        Ok(package) => package,
+        Err(KeyPackageError::Mls(error)) => return Err(error.into()),
+        Err(_) => return Ok(None),
+    };
+    let credential = package.credential();
+    let is_it = credential.address == identity.address
+        && credential.certificate.device == device.id
+        && credential.certificate.signature_key == device.record.certificate.signature_key
+        && credential.verify_known(&identity.root_key, &identity.key_sets).is_ok();
+    Ok(is_it.then(|| Newcomer {
+        recipient: super::recipient(identity, &device.record),
+        key_package: bytes.to_vec().into(),
+        reference: package.reference(),
+    }))
+}
+
+/// The fetch for a conversation is over.
+pub(crate) fn gone(context: &Context<'_>, channel: &ChannelId) -> Result<(), EngineError> {
+    context.db.prepare_cached("DELETE FROM attending WHERE channel = ?")?.execute(params![channel.0])?;
+    Ok(())
+}
+
+/// Once a day the home server is asked which devices there are, in case a change was not told.
+pub(crate) fn daily(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
+    let today = context.now.day();
+    let is_due = heart.attended_day != today;
+    let home = heart.identity.as_ref().filter(|identity| identity.registered).map(|identity| identity.server);
+    let Some(server) = home.filter(|_| is_due) else { return Ok(()) };
+    let link = Link { server, kind: ConnectionKind::Account };
+    match heart.links.get_mut(&link) {
+        Some(state) if state.ready => {
+            heart.attended_day = today;
+            state.ask_account(context, link, Request::GetAccount, Flight::GetAccount);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the home server says of this account. Only what the account's own keys sign counts.
+pub(crate) fn account_seen(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    account: &DirectoryAccount,
+) -> Result<(), EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    if account.root_key != identity.root_key {
+        return Ok(());
+    }
+    for record in &account.devices {
+        let credential = MemberCredential {
+            address: identity.address.clone(),
+            root_key: account.root_key,
+            key_sets: account.key_sets.clone(),
+            certificate: record.certificate.clone(),
+        };
+        let holds = credential.verify_known(&identity.root_key, &identity.key_sets).is_ok() && record.verify().is_ok();
+        if !holds || row::find(context.db, &record.certificate.device)?.is_some() {
+            continue;
+        }
+        let device = Device {
+            id: record.certificate.device,
+            record: record.clone(),
+            name: "A new device".into(),
+            added_ms: context.now.unix_ms,
+            revoked_ms: None,
+            history_from_ms: Some(0),
+        };
+        row::put(context, &device)?;
+        // Its name is told by the device that linked it.
+        super::sync::unsynced_device(context, &device.id)?;
+    }
+    note_revoked(heart, context, &account.key_sets)?;
+    all(heart, context, Haste::OthersFirst)
+}
+
+/// Whoever shows a chain of this account that goes on from the known one and revokes this device, proves it.
+pub(crate) fn note_revoked(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    key_sets: &[aside_protocol::identity::KeySet],
+) -> Result<(), EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let credential = MemberCredential { key_sets: key_sets.to_vec(), ..identity.credential() };
+    let goes_on = key_sets.get(..identity.key_sets.len()) == Some(identity.key_sets.as_slice());
+    let is_revoked = goes_on && matches!(credential.verify(), Err(CredentialError::Revoked { .. }));
+    let Some(own) = row::find(context.db, &identity.device())?.filter(|own| is_revoked && own.revoked_ms.is_none())
+    else {
+        return Ok(());
+    };
+    row::put(context, &Device { revoked_ms: Some(context.now.unix_ms), ..own })?;
+    context.changed(Change::State);
+    Ok(())
+}
+
+/// A commit took this device out of a conversation. Its author's chain may say why.
+pub(crate) fn removed_by(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    author: Option<&MemberCredential>,
+) -> Result<(), EngineError> {
+    let own = heart.identity.as_ref().map(|identity| &identity.address);
+    match author.filter(|author| own == Some(&author.address)) {
+        Some(author) => note_revoked(heart, context, &author.key_sets),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,318 @@
+//! What a device is given of what another one holds: everything that devices keep alike, and the history of each
+//! conversation up to the place where its own reading begins (P-7.5). Rows of `exports` are worked off letter by letter,
+//! so that neither a crash nor a long history matters.
+
+use super::rows::{self, Existing, Rows, Value};
+use super::sync::{self, Chat, Item};
+use super::{DeviceLetter, accept, row};
+use crate::Heart;
+use crate::account::Identity;
+use crate::channel;
+use crate::context::{Context, sql, to_store};
+use crate::conversation::ConversationId;
+use crate::error::EngineError;
+use crate::inbox;
+use crate::inbox::welcome::Recipient;
+use crate::input::{Change, ServerId};
+use crate::server;
+use crate::timeline;
+use aside_protocol::address::AccountAddress;
+use aside_protocol::id::{ChannelId, DeviceId};
+use aside_protocol::inbox::DeliveryToken;
+use aside_protocol::link::ServerPin;
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+use rusqlite::params;
+
+/// Bytes of rows in one letter: with its padding it stays below an envelope's limit.
+const PART_BYTES_MAX: usize = 160 * 1024;
+/// Rows of one letter.
+const PART_ROWS_MAX: i64 = 500;
+/// Where a device begins to count what it has read, when it is given a history: below every place in it.
+const NOTHING_READ: i64 = -(1 << 50);
+
+/// One letter's worth.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) enum Part {
+    /// What devices keep alike, as of a place in their own channel's log.
+    #[n(0)]
+    All {
+        #[n(0)]
+        items: Vec<Item>,
+        #[n(1)]
+        through_seq: u64,
+        #[n(2)]
+        is_last: bool,
+    },
+    /// Some of what was said in a conversation.
+    #[n(1)]
+    History(#[n(0)] Box<History>),
+}
+
+/// Messages with their places, which count down from the place where the receiver's own reading begins.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) struct History {
+    #[n(0)]
+    chat: Chat,
+    #[n(1)]
+    channel: ChannelId,
+    #[n(2)]
+    roster: Vec<Reachable>,
+    #[n(3)]
+    messages: Rows,
+    #[n(4)]
+    reactions: Rows,
+}
+
+/// How a member's device is reached outside the group.
+#[derive(Debug, Clone, Encode, Decode)]
+struct Reachable {
+    #[n(0)]
+    address: AccountAddress,
+    #[n(1)]
+    device: DeviceId,
+    #[n(2)]
+    server: ServerPin,
+    #[n(3)]
+    inbox_key: ByteVec,
+    #[n(4)]
+    token: DeliveryToken,
+}
+
+/// Notes that a device is to be given everything that devices keep alike.
+pub(crate) fn owe_snapshot(context: &mut Context<'_>, device: &DeviceId) -> Result<(), EngineError> {
+    context.db.execute(
+        "INSERT INTO exports (device) SELECT ?1 WHERE NOT EXISTS
+         (SELECT 1 FROM exports WHERE device = ?1 AND conversation IS NULL)",
+        params![device.0],
+    )?;
+    Ok(())
+}
+
+/// A device of this account was added to a conversation, and reads it from behind `cut_seq`: what was said up to there is
+/// owed to it. In the devices' own conversation that is everything that devices keep alike.
+pub(crate) fn owe(
+    context: &mut Context<'_>,
+    device: &DeviceId,
+    conversation: ConversationId,
+    (channel, cut_seq): (ChannelId, u64),
+) -> Result<(), EngineError> {
+    if sync::own_conversation(context.db)?.is_some_and(|own| own.id == conversation) {
+        return owe_snapshot(context, device);
+    }
+    context
+        .db
+        .prepare_cached("INSERT INTO exports (device, conversation, channel, cut_seq) VALUES (?, ?, ?, ?)")?
+        .execute(params![device.0, conversation, channel.0, sql(cut_seq)])?;
+    Ok(())
+}
+
+/// What is owed to a device next.
+struct Owed {
+    place: i64,
+    device: DeviceId,
+    conversation: Option<ConversationId>,
+    channel: ChannelId,
+    cut_seq: i64,
+    /// The place from which places count down; absent before the first letter.
+    base: Option<i64>,
+    /// What is behind this place was sent.
+    below: i64,
+}
+
+/// Sends the next letter to each device that is owed something and has got the one before.
+pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached(
+        "SELECT place, device, conversation, channel, cut_seq, base, below FROM exports e
+         WHERE place = (SELECT MIN(place) FROM exports WHERE device = e.device)
+         AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = e.job)",
+    )?;
+    let owed = statement
+        .query_map([], |row| {
+            Ok(Owed {
+                place: row.get(0)?,
+                device: DeviceId(row.get(1)?),
+                conversation: row.get(2)?,
+                channel: ChannelId(row.get::<_, Option<[u8; 32]>>(3)?.unwrap_or_default()),
+                cut_seq: row.get(4)?,
+                base: row.get(5)?,
+                below: row.get(6)?,
+            })
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    drop(statement);
+    for owed in owed {
+        let (Some(identity), Some(device)) = (&heart.identity, row::find(context.db, &owed.device)?) else { continue };
+        if device.revoked_ms.is_some() {
+            context.db.execute("DELETE FROM exports WHERE device = ?", params![device.id.0])?;
+            continue;
+        }
+        let to = super::recipient(identity, &device.record);
+        match owed.conversation {
+            None => send_all(heart, context, identity, &to, owed.place)?,
+            Some(id) => send_history(heart, context, identity, &to, (&owed, id, device.history_from_ms))?,
+        }
+    }
+    Ok(())
+}
+
+fn send_all(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    identity: &Identity,
+    to: &Recipient,
+    place: i64,
+) -> Result<(), EngineError> {
+    let own = sync::own_conversation(context.db)?.and_then(|own| own.channel);
+    let through_seq = match own {
+        Some(id) => channel::find(context.db, &id)?.map_or(0, |row| row.position.seq),
+        None => 0,
+    };
+    let mut items = sync::all(context.db)?;
+    loop {
+        let mut bytes = 0_usize;
+        let fits = items.iter().take_while(|item| {
+            bytes = bytes.saturating_add(to_store(*item).len());
+            bytes <= PART_BYTES_MAX
+        });
+        let count = fits.count().max(1).min(items.len());
+        let rest = items.split_off(count);
+        let part = Part::All { items, through_seq, is_last: rest.is_empty() };
+        inbox::send_to_device(heart, context, identity, to, DeviceLetter::Part(Box::new(part)))?;
+        items = rest;
+        if items.is_empty() {
+            break;
+        }
+    }
+    context.db.execute("DELETE FROM exports WHERE place = ?", params![place])?;
+    Ok(())
+}
+
+/// One letter of a conversation's history, the newest first.
+fn send_history(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    identity: &Identity,
+    to: &Recipient,
+    (owed, id, from_ms): (&Owed, ConversationId, Option<i64>),
+) -> Result<(), EngineError> {
+    let Some(chat) = sync::chat(context.db, &id)? else {
+        context.db.execute("DELETE FROM exports WHERE place = ?", params![owed.place])?;
+        return Ok(());
+    };
+    // What came behind the cut the device reads for itself; what is not in the log yet will be.
+    let is_owed = "conversation = ?1 AND position < ?2 AND failure IS NULL AND sent_ms >= ?3
+                   AND (channel IS NULL OR channel <> ?4 OR seq <= ?5)";
+    let (below, from) = (owed.below.min(timeline::QUEUED_POSITION), from_ms.unwrap_or(i64::MAX));
+    let values = params![id, below, from, owed.channel.0, owed.cut_seq];
+    let condition = format!("{is_owed} ORDER BY position DESC LIMIT {PART_ROWS_MAX}");
+    let mut messages = rows::read(context.db, "messages", &["conversation"], &condition, values)?;
+    messages.cut(PART_BYTES_MAX);
+    let places = messages.column("position").into_iter().filter_map(|value| match value {
+        Value::Integer(position) => Some(position),
+        _ => None,
+    });
+    let places: Vec<i64> = places.collect();
+    let (last, first) = (places.last().copied().unwrap_or(0), places.first().copied().unwrap_or(0));
+    let base = owed.base.unwrap_or_else(|| first.saturating_add(1));
+    let condition = "message IN (SELECT id FROM messages WHERE conversation = ? AND position BETWEEN ? AND ?)";
+    let reactions = match messages.is_empty() {
+        true => Rows::default(),
+        false => rows::read(context.db, "reactions", &[], condition, params![id, last, first])?,
+    };
+    messages.shift("position", base.saturating_neg());
+    let is_last = messages.is_empty();
+    let is_first = owed.base.is_none();
+    let roster = if is_first { reachable(context, &owed.channel)? } else { Vec::new() };
+    if is_first || !is_last {
+        let history = History { chat, channel: owed.channel, roster, messages, reactions };
+        let part = DeviceLetter::Part(Box::new(Part::History(Box::new(history))));
+        inbox::send_to_device(heart, context, identity, to, part)?;
+    }
+    match is_last {
+        true => context.db.execute("DELETE FROM exports WHERE place = ?", params![owed.place])?,
+        false => context.db.execute(
+            "UPDATE exports SET base = ?, below = ?, job = ? WHERE place = ?",
+            params![base, last, context.db.last_insert_rowid(), owed.place],
+        )?,
+    };
+    Ok(())
+}
+
+fn reachable(context: &Context<'_>, channel: &ChannelId) -> Result<Vec<Reachable>, EngineError> {
+    let roster = channel::roster(context.db, channel)?;
+    let of = |member: Recipient| {
+        Ok(Reachable {
+            address: member.address,
+            device: member.device,
+            server: server::pin(context.db, member.server)?,
+            inbox_key: member.inbox_key,
+            token: member.token,
+        })
+    };
+    roster.into_iter().map(of).collect()
+}
+
+/// A part came from another device of this account.
+pub(crate) fn take(heart: &mut Heart, context: &mut Context<'_>, part: Part) -> Result<(), EngineError> {
+    match part {
+        Part::All { items, through_seq, is_last } => {
+            for item in &items {
+                sync::take_as_of(heart, context, through_seq, item)?;
+            }
+            if is_last { accept::done(context) } else { Ok(()) }
+        }
+        Part::History(history) => take_history(heart, context, &history),
+    }
+}
+
+fn take_history(heart: &mut Heart, context: &mut Context<'_>, history: &History) -> Result<(), EngineError> {
+    let id = history.chat.id;
+    sync::apply_chat(heart, context, &history.chat)?;
+    context.db.execute(
+        "UPDATE conversations SET read_position = ? WHERE id = ? AND read_position = 0",
+        params![NOTHING_READ, id],
+    )?;
+    let own = [("conversation", Value::Blob(id.0.to_vec().into()))];
+    rows::write(context.db, "messages", &["conversation"], &history.messages, &own, Existing::Keep)?;
+    rows::write(context.db, "reactions", &[], &history.reactions, &[], Existing::Keep)?;
+    for value in history.messages.column("id") {
+        let Value::Blob(bytes) = value else { continue };
+        let Ok(message) = <[u8; 32]>::try_from(bytes.as_slice()) else { continue };
+        channel::receive::take_once(context, &message)?;
+        timeline::catch_up(context, &crate::content::MessageId(message))?;
+    }
+    for member in &history.roster {
+        let known = server::find_pin(context.db, &member.server)?;
+        let server = known.map_or_else(|| server::remember(context, &member.server), Ok)?;
+        add_to_roster(context, &history.channel, member, server)?;
+    }
+    // Read cursors point at messages, which are here by now.
+    sync::apply_chat(heart, context, &history.chat)?;
+    sync::unsynced_chat(context, &id)?;
+    context.changed(Change::Conversation(id));
+    Ok(())
+}
+
+/// What this device knows by itself is newer.
+fn add_to_roster(
+    context: &Context<'_>,
+    channel: &ChannelId,
+    member: &Reachable,
+    server: ServerId,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "INSERT OR IGNORE INTO roster (channel, address, device, server, inbox_key, token) VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            channel.0,
+            member.address.to_string(),
+            member.device.0,
+            server.0,
+            member.inbox_key.to_vec(),
+            member.token.0
+        ])?;
+    Ok(())
+}

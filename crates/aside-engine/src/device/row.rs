@@ -1,0 +1,100 @@
+//! The table of this account's devices, this one among them.
+
+use crate::context::{Context, stored, to_store};
+use crate::error::EngineError;
+use crate::input::Change;
+use aside_protocol::id::DeviceId;
+use aside_protocol::identity::DeviceRecord;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// The longest name of a device, in characters.
+pub(crate) const NAME_CHARS_MAX: usize = 64;
+
+/// The row.
+#[derive(Debug, Clone)]
+pub(crate) struct Device {
+    pub id: DeviceId,
+    pub record: DeviceRecord,
+    pub name: String,
+    pub added_ms: i64,
+    pub revoked_ms: Option<i64>,
+    /// The oldest message that it is given when it is added to a conversation; absent: none.
+    pub history_from_ms: Option<i64>,
+}
+
+type Columns = ([u8; 16], Vec<u8>, String, i64, Option<i64>, Option<i64>);
+
+fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+}
+
+fn parse((id, record, name, added_ms, revoked_ms, history_from_ms): Columns) -> Result<Device, EngineError> {
+    let record = stored(&record, "device record")?;
+    Ok(Device { id: DeviceId(id), record, name, added_ms, revoked_ms, history_from_ms })
+}
+
+const SELECT: &str = "SELECT device, record, name, added_ms, revoked_ms, history_from_ms FROM devices";
+
+/// All, the oldest first; revoked ones as well.
+pub(crate) fn all(db: &Connection) -> Result<Vec<Device>, EngineError> {
+    let mut statement = db.prepare_cached(&format!("{SELECT} ORDER BY added_ms, device"))?;
+    let rows = statement.query_map([], columns)?;
+    rows.map(|row| parse(row?)).collect()
+}
+
+/// Those that are not revoked.
+pub(crate) fn standing(db: &Connection) -> Result<Vec<Device>, EngineError> {
+    Ok(all(db)?.into_iter().filter(|device| device.revoked_ms.is_none()).collect())
+}
+
+/// One.
+pub(crate) fn find(db: &Connection, id: &DeviceId) -> Result<Option<Device>, EngineError> {
+    let mut statement = db.prepare_cached(&format!("{SELECT} WHERE device = ?"))?;
+    statement.query_row(params![id.0], columns).optional()?.map(parse).transpose()
+}
+
+/// Writes one down, or changes the one that is there.
+pub(crate) fn put(context: &mut Context<'_>, device: &Device) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "INSERT INTO devices (device, record, name, added_ms, revoked_ms, history_from_ms) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (device) DO UPDATE SET record = excluded.record, name = excluded.name,
+             revoked_ms = excluded.revoked_ms, history_from_ms = excluded.history_from_ms",
+        )?
+        .execute(params![
+            device.id.0,
+            to_store(&device.record),
+            device.name,
+            device.added_ms,
+            device.revoked_ms,
+            device.history_from_ms
+        ])?;
+    context.changed(Change::Devices);
+    Ok(())
+}
+
+/// Takes one out that never became a device.
+pub(crate) fn forget(context: &mut Context<'_>, id: &DeviceId) -> Result<(), EngineError> {
+    context.db.prepare_cached("DELETE FROM devices WHERE device = ?")?.execute(params![id.0])?;
+    context.changed(Change::Devices);
+    Ok(())
+}
+
+/// A device's name as a person may give it: trimmed, not empty, not too long.
+pub(crate) fn check_name(name: &str) -> Option<String> {
+    let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
+    (!name.is_empty() && name.chars().count() <= NAME_CHARS_MAX).then_some(name)
+}
+
+/// Reads what [`to_hex`] wrote.
+pub(crate) fn from_hex(text: &str) -> Option<DeviceId> {
+    let padded = format!("{text:0>64}");
+    let bytes = crate::id::from_hex(&padded).filter(|_| text.len() == 32)?;
+    bytes.last_chunk::<16>().copied().map(DeviceId)
+}
+
+/// A device's id as calls name it: 32 hexadecimal digits.
+pub(crate) fn to_hex(id: &DeviceId) -> String {
+    id.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,466 @@
+//! What keeps a person's devices alike: contacts, settings, links, names of devices, how far was read, which chats were
+//! deleted or accepted. Each change is an item in the log of the devices' own channel, and the log's order decides
+//! (P-7.6, P-7.7).
+//!
+//! The schema's triggers note in `unsynced` what a person changed here, whatever did it; nothing else has to know of other
+//! devices. An item that is not in the log yet will come behind everything that was read: what others say of the same
+//! thing meanwhile is passed over.
+
+use super::rows::{self, Existing, Rows, Value};
+use crate::Heart;
+use crate::channel::{self, Channel, outbox};
+use crate::contact;
+use crate::content::mimi::MimiContent;
+use crate::content::{Content, OWN_BYTES_MAX};
+use crate::context::{Context, sql, stored, to_store, unsql};
+use crate::conversation::{self, ConversationId, State};
+use crate::error::EngineError;
+use crate::inbox::welcome::{self, Welcomes};
+use crate::input::{Change, ServerId};
+use crate::job::{self, Job, NewChannel};
+use crate::server;
+use aside_mls::{GroupId, Metadata};
+use aside_protocol::address::AccountAddress;
+use aside_protocol::channel::{Position, first_head};
+use aside_protocol::id::ChannelId;
+use aside_protocol::link::ServerPin;
+use minicbor::{Decode, Encode};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A place in a channel's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Cursor {
+    #[n(0)]
+    pub channel: ChannelId,
+    #[n(1)]
+    pub seq: u64,
+}
+
+/// What devices tell each other of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Chat {
+    #[n(0)]
+    pub id: ConversationId,
+    /// Absent in groups.
+    #[n(1)]
+    pub peer: Option<AccountAddress>,
+    #[n(2)]
+    pub title: String,
+    #[n(3)]
+    pub updated_ms: i64,
+    /// How far the person has read.
+    #[n(4)]
+    pub read: Vec<Cursor>,
+    /// How far the person has deleted what was said.
+    #[n(5)]
+    pub cleared: Vec<Cursor>,
+}
+
+/// One thing as it is. Neither row nor chat: it is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Item {
+    /// As the triggers write it: table, colon, key.
+    #[n(0)]
+    pub key: String,
+    #[n(1)]
+    pub row: Option<Rows>,
+    /// The server that the row names.
+    #[n(2)]
+    pub server: Option<ServerPin>,
+    #[n(3)]
+    pub chat: Option<Chat>,
+}
+
+/// A table whose rows are the same on all devices.
+struct Shared {
+    name: &'static str,
+    /// The key's column, and how the key's text is made of it.
+    key: &'static str,
+    text: &'static str,
+    /// What is each device's own.
+    except: &'static [&'static str],
+}
+
+const SHARED: [Shared; 7] = [
+    Shared { name: "contacts", key: "address", text: "address", except: &["server"] },
+    Shared { name: "contact_links", key: "secret", text: "hex(secret)", except: &[] },
+    Shared { name: "devices", key: "device", text: "hex(device)", except: &[] },
+    Shared { name: "blocked", key: "address", text: "address", except: &[] },
+    Shared { name: "own_tokens", key: "whose", text: "whose", except: &[] },
+    Shared { name: "people", key: "address, root_key", text: "address || '/' || hex(root_key)", except: &[] },
+    Shared { name: "settings", key: "only_row", text: "only_row", except: &[] },
+];
+
+/// The devices' own conversation, once there was more than one.
+pub(crate) fn own_conversation(db: &Connection) -> Result<Option<conversation::Conversation>, EngineError> {
+    let id: Option<ConversationId> =
+        db.prepare_cached("SELECT id FROM conversations WHERE kind = 2")?.query_row([], |row| row.get(0)).optional()?;
+    id.map_or(Ok(None), |id| conversation::find(db, &id))
+}
+
+/// Founds the devices' own channel, with this device alone in it, unless it is there.
+pub(crate) fn found(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    if own_conversation(context.db)?.is_some() {
+        return Ok(());
+    }
+    let (id, channel) = (ConversationId(context.random()), ChannelId(context.random()));
+    conversation::insert_own(context, id)?;
+    let metadata = Metadata { title: String::new(), admins: vec![identity.address.clone()], picture: None };
+    let mls = heart.mls.on(context.db);
+    let group = mls.create_group(&identity.signer, &identity.credential(), GroupId(channel.0), &metadata)?;
+    let epoch = group.epoch();
+    let keys = group.channel_keys(&mls, &channel)?.public();
+    let anchor = Position { seq: 0, head: first_head(&channel, epoch, &keys) };
+    let server = identity.server;
+    channel::insert(context, channel, id, server, epoch, anchor, channel::Live::No)?;
+    channel::note_epoch(context, channel, &group)?;
+    conversation::set_channel(context, id, channel)?;
+    heart.groups.insert(channel, group);
+    let welcomes = Welcomes { epoch, ratchet_tree: Vec::new().into(), slices: Vec::new() };
+    let new = NewChannel { epoch, keys, welcomes };
+    job::add(context, server, &Job::CreateChannel(channel, new))
+}
+
+/// Queues what was changed here and not told yet. With one device there is nobody to tell.
+pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT item FROM unsynced WHERE changed = 1 LIMIT 64")?;
+    let keys = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    drop(statement);
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let Some(own) = own_conversation(context.db)? else { return settled(context) };
+    let mut batch: Vec<Item> = Vec::new();
+    for key in keys {
+        context
+            .db
+            .prepare_cached("UPDATE unsynced SET changed = 0, in_flight = in_flight + 1 WHERE item = ?")?
+            .execute(params![key])?;
+        batch.push(item(context.db, &key)?);
+        if to_store(&batch).len() > OWN_BYTES_MAX / 2 {
+            queue(context, own.id, &batch)?;
+            batch.clear();
+        }
+    }
+    if !batch.is_empty() {
+        queue(context, own.id, &batch)?;
+    }
+    heart.stirred.extend(own.channel);
+    Ok(())
+}
+
+fn queue(context: &mut Context<'_>, own: ConversationId, batch: &Vec<Item>) -> Result<(), EngineError> {
+    outbox::queue(context, own, &Content::Own(to_store(batch)), |_| None)
+}
+
+/// Nothing that was changed up to here is to be told.
+pub(crate) fn settled(context: &Context<'_>) -> Result<(), EngineError> {
+    context.db.execute("DELETE FROM unsynced WHERE in_flight = 0", [])?;
+    Ok(())
+}
+
+/// A thing as it is now.
+fn item(db: &Connection, key: &str) -> Result<Item, EngineError> {
+    let mut item = Item { key: key.to_owned(), row: None, server: None, chat: None };
+    let Some((table, id)) = key.split_once(':') else { return Ok(item) };
+    if table == "chats" {
+        item.chat = crate::id::from_hex(&id.to_lowercase()).map(ConversationId).map_or(Ok(None), |id| chat(db, &id))?;
+        return Ok(item);
+    }
+    let Some(shared) = SHARED.iter().find(|shared| shared.name == table) else { return Ok(item) };
+    let row = rows::read(db, shared.name, shared.except, &format!("{} = ?", shared.text), params![id])?;
+    if table == "contacts" {
+        let server: Option<Option<i64>> = db
+            .prepare_cached("SELECT server FROM contacts WHERE address = ?")?
+            .query_row(params![id], |row| row.get(0))
+            .optional()?;
+        item.server = server.flatten().map(|id| server::pin(db, ServerId(id))).transpose()?;
+    }
+    item.row = (!row.is_empty()).then_some(row);
+    Ok(item)
+}
+
+/// A conversation as the other devices shall have it.
+pub(crate) fn chat(db: &Connection, id: &ConversationId) -> Result<Option<Chat>, EngineError> {
+    let Some(row) = conversation::find(db, id)? else { return Ok(None) };
+    let mut statement = db.prepare_cached(
+        "SELECT channel, MAX(seq) FROM messages
+         WHERE conversation = ? AND position <= ? AND channel IS NOT NULL AND seq IS NOT NULL GROUP BY channel",
+    )?;
+    let cursor = |row: &rusqlite::Row<'_>| Ok(Cursor { channel: ChannelId(row.get(0)?), seq: unsql(row.get(1)?) });
+    let mut read: Vec<Cursor> =
+        statement.query_map(params![id, row.read_position], cursor)?.collect::<Result<_, _>>()?;
+    let mut statement = db.prepare_cached(
+        "SELECT r.channel, r.seen_seq, r.cleared_seq FROM read_cursors r JOIN channels c ON c.id = r.channel
+         WHERE c.conversation = ?",
+    )?;
+    let known = statement
+        .query_map(params![id], |row| Ok((ChannelId(row.get(0)?), unsql(row.get(1)?), unsql(row.get(2)?))))?
+        .collect::<Result<Vec<_>, _>>()?;
+    for (channel, seen, _) in &known {
+        match read.iter_mut().find(|cursor| cursor.channel == *channel) {
+            Some(cursor) => cursor.seq = cursor.seq.max(*seen),
+            None => read.push(Cursor { channel: *channel, seq: *seen }),
+        }
+    }
+    let mut cleared: Vec<Cursor> =
+        known.iter().map(|(channel, _, cleared)| Cursor { channel: *channel, seq: *cleared }).collect();
+    if row.is_hidden {
+        let mut statement = db.prepare_cached("SELECT id, seq FROM channels WHERE conversation = ?")?;
+        cleared = statement.query_map(params![id], cursor)?.collect::<Result<_, _>>()?;
+    }
+    cleared.retain(|cursor| cursor.seq > 0);
+    Ok(Some(Chat { id: row.id, peer: row.peer, title: row.title, updated_ms: row.updated_ms, read, cleared }))
+}
+
+/// Everything there is to tell, for a device that has seen nothing of it.
+pub(crate) fn all(db: &Connection) -> Result<Vec<Item>, EngineError> {
+    let mut keys = Vec::new();
+    for shared in &SHARED {
+        let mut statement = db.prepare_cached(&format!("SELECT '{0}:' || {1} FROM {0}", shared.name, shared.text))?;
+        keys.extend(statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?);
+    }
+    let mut statement =
+        db.prepare_cached("SELECT 'chats:' || hex(id) FROM conversations WHERE kind <> 2 AND state <> 2")?;
+    keys.extend(statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?);
+    keys.iter().map(|key| item(db, key)).collect()
+}
+
+/// Another device's items came in the log.
+pub(crate) fn take(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    channel: &Channel,
+    seq: u64,
+    bytes: &[u8],
+) -> Result<(), EngineError> {
+    let is_own = own_conversation(context.db)?.is_some_and(|own| own.id == channel.conversation);
+    let Ok(batch) = stored::<Vec<Item>>(bytes, "items") else { return Ok(()) };
+    if !is_own {
+        return Ok(());
+    }
+    for item in &batch {
+        note_seq(context, &item.key, seq)?;
+        apply(heart, context, item)?;
+    }
+    Ok(())
+}
+
+/// One's own items came back: they have their place in the log.
+pub(crate) fn echoed(
+    context: &Context<'_>,
+    conversation: ConversationId,
+    content: &[u8],
+    seq: u64,
+) -> Result<(), EngineError> {
+    if own_conversation(context.db)?.is_none_or(|own| own.id != conversation) {
+        return Ok(());
+    }
+    let content = MimiContent::decode(content).ok().map(|mimi| Content::from_mimi(&mimi));
+    let Some(Ok(Content::Own(bytes))) = content else { return Ok(()) };
+    for item in stored::<Vec<Item>>(&bytes, "items")? {
+        note_seq(context, &item.key, seq)?;
+        context
+            .db
+            .prepare_cached("UPDATE unsynced SET in_flight = MAX(in_flight - 1, 0) WHERE item = ?")?
+            .execute(params![item.key])?;
+    }
+    context.db.execute("DELETE FROM unsynced WHERE in_flight = 0 AND changed = 0", [])?;
+    Ok(())
+}
+
+fn note_seq(context: &Context<'_>, key: &str, seq: u64) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("INSERT INTO synced (item, seq) VALUES (?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq")?
+        .execute(params![key, sql(seq)])?;
+    Ok(())
+}
+
+/// A thing as it was at a place of the log, told past it: taken unless the log has said something later.
+pub(crate) fn take_as_of(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    through_seq: u64,
+    item: &Item,
+) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT 1 FROM synced WHERE item = ? AND seq > ?")?;
+    if statement.exists(params![item.key, sql(through_seq)])? {
+        return Ok(());
+    }
+    drop(statement);
+    apply(heart, context, item)
+}
+
+fn apply(heart: &mut Heart, context: &mut Context<'_>, item: &Item) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT 1 FROM unsynced WHERE item = ?")?;
+    let is_changed_here = statement.exists(params![item.key])?;
+    drop(statement);
+    match (item.key.split_once(':'), &item.chat) {
+        // How far was read and deleted only grows: there is nothing to decide.
+        (Some(("chats", _)), Some(chat)) => apply_chat(heart, context, chat)?,
+        // The person wrote the words down on another device: they are forgotten here as well.
+        (Some(("phrase", _)), _) => {
+            context.db.execute("UPDATE account SET phrase_entropy = NULL", [])?;
+            heart.recovery.erase = true;
+            context.changed(Change::State);
+        }
+        (Some((table, id)), None) if !is_changed_here => apply_row(context, table, id, item)?,
+        _ => {}
+    }
+    if !is_changed_here {
+        // What the triggers noted was not this device's doing.
+        context.db.prepare_cached("DELETE FROM unsynced WHERE item = ?")?.execute(params![item.key])?;
+    }
+    Ok(())
+}
+
+fn apply_row(context: &mut Context<'_>, table: &str, id: &str, item: &Item) -> Result<(), EngineError> {
+    let Some(shared) = SHARED.iter().find(|shared| shared.name == table) else { return Ok(()) };
+    match &item.row {
+        Some(row) => {
+            let mut own = Vec::new();
+            if let ("contacts", Some(pin)) = (table, &item.server) {
+                // A stranger's server is not contacted; anybody else's was by the device that says so.
+                let is_stranger = row.first("state") == Some(Value::Integer(contact::State::Stranger as i64));
+                let server = match is_stranger {
+                    true => server::find_pin(context.db, pin)?,
+                    false => Some(server::remember(context, pin)?),
+                };
+                own.push(("server", server.map_or(Value::Null, |server| Value::Integer(server.0))));
+            }
+            rows::write(context.db, shared.name, shared.except, row, &own, Existing::Replace(shared.key))?;
+        }
+        None => {
+            context.db.execute(&format!("DELETE FROM {} WHERE {} = ?", shared.name, shared.text), params![id])?;
+        }
+    }
+    match (table, id.parse::<AccountAddress>()) {
+        ("contacts", Ok(address)) => context.changed(Change::Contact(address)),
+        ("devices", _) => context.changed(Change::Devices),
+        _ => context.changed(Change::State),
+    }
+    Ok(())
+}
+
+/// A conversation as another device has it: it is there, accepted, read and cleared so far.
+pub(crate) fn apply_chat(heart: &mut Heart, context: &mut Context<'_>, chat: &Chat) -> Result<(), EngineError> {
+    match conversation::find(context.db, &chat.id)? {
+        None => {
+            conversation::insert(context, chat.id, &chat.title, chat.peer.as_ref(), State::Pending)?;
+            let sql = "UPDATE conversations SET updated_ms = ? WHERE id = ?";
+            context.db.prepare_cached(sql)?.execute(params![chat.updated_ms, chat.id])?;
+        }
+        Some(row) if row.state == State::Request => {
+            if let Some(kept) = &row.request {
+                welcome::accept(heart, context, kept)?;
+            }
+        }
+        Some(_) => {}
+    }
+    for cursor in &chat.read {
+        read_through(context, chat.id, *cursor)?;
+    }
+    for cursor in &chat.cleared {
+        clear_through(context, chat.id, *cursor)?;
+    }
+    context.changed(Change::Conversation(chat.id));
+    context.changed(Change::State);
+    Ok(())
+}
+
+/// The person has read so far on another device. That one sends the receipts.
+fn read_through(context: &mut Context<'_>, id: ConversationId, cursor: Cursor) -> Result<(), EngineError> {
+    let (channel, seq) = (cursor.channel.0, sql(cursor.seq));
+    context
+        .db
+        .prepare_cached(
+            "INSERT INTO read_cursors (channel, seen_seq) VALUES (?, ?)
+             ON CONFLICT DO UPDATE SET seen_seq = MAX(seen_seq, excluded.seen_seq)",
+        )?
+        .execute(params![channel, seq])?;
+    context
+        .db
+        .prepare_cached(
+            "UPDATE channels SET seen_seq = MAX(seen_seq, ?1), receipted_seen_seq = MAX(receipted_seen_seq, ?1)
+             WHERE id = ?2",
+        )?
+        .execute(params![seq, channel])?;
+    context
+        .db
+        .prepare_cached(
+            "UPDATE conversations SET read_position = MAX(read_position, COALESCE(
+             (SELECT MAX(position) FROM messages WHERE conversation = ?1 AND channel = ?2 AND seq <= ?3), read_position))
+             WHERE id = ?1",
+        )?
+        .execute(params![id, channel, seq])?;
+    Ok(())
+}
+
+/// The person has deleted what was said so far on another device.
+fn clear_through(context: &mut Context<'_>, id: ConversationId, cursor: Cursor) -> Result<(), EngineError> {
+    let (channel, seq) = (cursor.channel.0, sql(cursor.seq));
+    context
+        .db
+        .prepare_cached(
+            "INSERT INTO read_cursors (channel, cleared_seq) VALUES (?, ?)
+             ON CONFLICT DO UPDATE SET cleared_seq = MAX(cleared_seq, excluded.cleared_seq)",
+        )?
+        .execute(params![channel, seq])?;
+    let gone = "SELECT id FROM messages WHERE conversation = ?1 AND ((channel = ?2 AND seq <= ?3) OR (channel IS NULL
+                AND acknowledged = 1))";
+    let values = params![id, channel, seq];
+    context.db.execute(&format!("DELETE FROM reactions WHERE message IN ({gone})"), values)?;
+    context.db.execute(&format!("DELETE FROM messages WHERE id IN ({gone})"), values)?;
+    let hidden = context.db.execute(
+        "UPDATE conversations SET hidden = 1 WHERE id = ?1 AND hidden = 0
+         AND NOT EXISTS (SELECT 1 FROM messages WHERE conversation = ?1 AND kind = 0)",
+        params![id],
+    )?;
+    if hidden > 0 {
+        context.changed(Change::ConversationRemoved(id));
+    }
+    Ok(())
+}
+
+/// Whether a message's place was deleted on another device before it came here.
+pub(crate) fn is_cleared(db: &Connection, channel: &ChannelId, seq: u64) -> Result<bool, EngineError> {
+    let mut statement = db.prepare_cached("SELECT 1 FROM read_cursors WHERE channel = ? AND cleared_seq >= ?")?;
+    Ok(statement.exists(params![channel.0, sql(seq)])?)
+}
+
+/// A message stands here that the person may have read on another device.
+pub(crate) fn follow_cursor(
+    context: &Context<'_>,
+    id: ConversationId,
+    channel: &ChannelId,
+    (seq, position): (u64, i64),
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "UPDATE conversations SET read_position = MAX(read_position, ?1) WHERE id = ?2
+             AND EXISTS (SELECT 1 FROM read_cursors WHERE channel = ?3 AND seen_seq >= ?4)",
+        )?
+        .execute(params![position, id, channel.0, sql(seq)])?;
+    unsynced_chat(context, &id)
+}
+
+/// What was changed of a conversation here was not this device's doing.
+pub(crate) fn unsynced_chat(context: &Context<'_>, id: &ConversationId) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("DELETE FROM unsynced WHERE item = 'chats:' || hex(?) AND in_flight = 0")?
+        .execute(params![id])?;
+    Ok(())
+}
+
+/// What was written down of a device here is not for the others: they know it better.
+pub(crate) fn unsynced_device(context: &Context<'_>, id: &aside_protocol::id::DeviceId) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("DELETE FROM unsynced WHERE item = 'devices:' || hex(?) AND in_flight = 0")?
+        .execute(params![id.0])?;
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! Answering a request for a fresh leaf (P-9.3): each member that can waits a little, differently long; whoever's commit
+//! is taken first has answered, and the others see the KeyPackage in the log and stop.
+
+use super::letter::{ReAdd, Why};
+use super::{count, refound};
+use crate::Heart;
+use crate::channel::intent::{self, Intent, Newcomer};
+use crate::channel::{self, Channel};
+use crate::context::{Context, sql, stored, to_store};
+use crate::conversation::{self, State};
+use crate::error::EngineError;
+use crate::inbox::welcome::Recipient;
+use crate::server;
+use aside_mls::{Group, KeyPackageError, Member};
+use aside_protocol::address::AccountAddress;
+use aside_protocol::id::{ChannelId, Hash};
+use aside_protocol::identity::MemberCredential;
+use minicbor::{Decode, Encode};
+use rusqlite::params;
+
+/// Steps of waiting among members.
+const RANKS: usize = 12;
+/// Answers to one device in one channel and day.
+const ANSWERS_A_DAY: i64 = 24;
+/// After so long a request that could not be answered is dropped, in milliseconds.
+const KEPT_MS: i64 = 14 * 86_400_000;
+
+/// A request as it is kept until it is answered.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(super) struct Kept {
+    #[n(0)]
+    pub sender: MemberCredential,
+    #[n(1)]
+    pub why: Why,
+    #[n(2)]
+    pub newcomer: Newcomer,
+    #[n(3)]
+    pub since_ms: i64,
+}
+
+/// A request came. It is checked for what it says of itself here; whether its sender is a member, when it is answered.
+pub(super) fn take(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: &ReAdd,
+) -> Result<(), EngineError> {
+    let is_first = context
+        .db
+        .prepare_cached("INSERT OR IGNORE INTO heal_nonces (nonce, day) VALUES (?, ?)")?
+        .execute(params![letter.nonce, context.now.day()])?
+        == 1;
+    let Some(row) = channel::find(context.db, &letter.channel)? else { return Ok(()) };
+    let reach = &letter.reach;
+    let is_own_inbox = reach.record.verify().is_ok()
+        && reach.record.certificate == sender.certificate
+        && reach.server.address == sender.address.server;
+    let server = server::find_pin(context.db, &reach.server)?;
+    let (true, true, Some(server)) = (is_first, is_own_inbox, server) else { return Ok(()) };
+    let package = match heart.mls.on(context.db).check_key_package(&letter.key_package, context.now.unix_s()) {
+        Ok(package) if package.credential() == sender => package,
+        Err(KeyPackageError::Mls(error)) => return Err(error.into()),
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    if is_rate_limited(context, &row, sender)? {
+        return Ok(());
+    }
+    let recipient = Recipient {
+        address: sender.address.clone(),
+        device: sender.certificate.device,
+        server,
+        inbox_key: reach.record.inbox_key.clone().into(),
+        token: reach.token,
+    };
+    let newcomer = Newcomer { recipient, key_package: letter.key_package.clone(), reference: package.reference() };
+    let kept = Kept { sender: sender.clone(), why: letter.why, newcomer, since_ms: context.now.unix_ms };
+    let due = context.now.unix_ms.saturating_add(stagger(heart, context, &row, sender)?);
+    context
+        .db
+        .prepare_cached(
+            "INSERT INTO readds (channel, device, reference, body, due_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (channel, device) DO UPDATE SET reference = ?3, body = ?4, due_ms = ?5",
+        )?
+        .execute(params![row.id.0, sender.certificate.device.0, package.reference().0, to_store(&kept), due])?;
+    Ok(())
+}
+
+fn is_rate_limited(context: &Context<'_>, row: &Channel, sender: &MemberCredential) -> Result<bool, EngineError> {
+    let answered: i64 = context
+        .db
+        .prepare_cached("SELECT COUNT(*) FROM readd_answers WHERE channel = ? AND device = ? AND day = ?")?
+        .query_row(params![row.id.0, sender.certificate.device.0, context.now.day()], |row| row.get(0))?;
+    Ok(answered >= ANSWERS_A_DAY)
+}
+
+/// How long to wait before answering: nothing for an own device or in a conversation of two, otherwise by rank.
+fn stagger(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    sender: &MemberCredential,
+) -> Result<i64, EngineError> {
+    let step = heart.options.heal.answer_step_ms;
+    let jitter = context.random_ms(step.max(1));
+    let is_own = heart.identity.as_ref().is_some_and(|identity| identity.address == sender.address);
+    let Some(group) = channel::take_group(heart, context, &row.id)? else { return Ok(jitter) };
+    let own_leaf = group.own_leaf();
+    let others: Vec<u32> = group
+        .members()?
+        .into_iter()
+        .filter(|member| member.credential.address != sender.address)
+        .map(|member| member.leaf)
+        .collect();
+    heart.groups.insert(row.id, group);
+    let rank = others.iter().position(|leaf| *leaf == own_leaf).unwrap_or(0).checked_rem(RANKS).unwrap_or(0);
+    let steps = if is_own { 0 } else { i64::try_from(rank).unwrap_or(0) };
+    Ok(step.saturating_mul(steps.saturating_mul(2)).saturating_add(jitter))
+}
+
+/// Answers what is due. Returns when the next one is.
+pub(super) fn due(heart: &mut Heart, context: &mut Context<'_>) -> Result<Option<i64>, EngineError> {
+    let rows: Vec<([u8; 32], [u8; 16], Vec<u8>)> = context
+        .db
+        .prepare_cached("SELECT channel, device, body FROM readds WHERE due_ms <= ? ORDER BY due_ms LIMIT 16")?
+        .query_map(params![context.now.unix_ms], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    for (channel, device, body) in rows {
+        let kept: Kept = stored(&body, "request for a fresh leaf")?;
+        let is_done = answer(heart, context, ChannelId(channel), &kept)?
+            || kept.since_ms.saturating_add(KEPT_MS) < context.now.unix_ms;
+        if is_done {
+            forget(context, &ChannelId(channel), &device)?;
+        } else {
+            let due = context.now.unix_ms.saturating_add(heart.options.heal.answer_step_ms.saturating_mul(4).max(1));
+            context
+                .db
+                .prepare_cached("UPDATE readds SET due_ms = ? WHERE channel = ? AND device = ?")?
+                .execute(params![due, channel, device])?;
+        }
+    }
+    let mut statement = context.db.prepare_cached("SELECT MIN(due_ms) FROM readds WHERE due_ms > ?")?;
+    Ok(statement.query_row(params![context.now.unix_ms], |row| row.get(0))?)
+}
+
+fn forget(context: &Context<'_>, id: &ChannelId, device: &[u8; 16]) -> Result<(), EngineError> {
+    context.db.prepare_cached("DELETE FROM readds WHERE channel = ? AND device = ?")?.execute(params![id.0, device])?;
+    Ok(())
+}
+
+/// Does what is to be done for a request; `false`: not now.
+fn answer(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId, kept: &Kept) -> Result<bool, EngineError> {
+    let Some(row) = channel::find(context.db, &id)? else { return Ok(true) };
+    if let Some(successor) = refound::successor_of(context.db, &row)? {
+        return refound::add_late(heart, context, &row, successor, kept);
+    }
+    let Some(conversation) = conversation::find(context.db, &row.conversation)? else { return Ok(true) };
+    if conversation.state.is_out() {
+        return Ok(true);
+    }
+    // Whoever has not passed what the sender is stuck at cannot tell whether it can be passed.
+    let is_ahead = match kept.why {
+        Why::Stuck(at) => row.epoch > at.epoch,
+        Why::Lost | Why::Forked => true,
+        Why::Gone => false,
+    };
+    if conversation.state != State::Active || !is_ahead {
+        return Ok(false);
+    }
+    let Some(group) = channel::take_group(heart, context, &id)? else { return Ok(false) };
+    let may = may_have_leaf(&group, &kept.sender);
+    heart.groups.insert(id, group);
+    if !may? {
+        return Ok(true);
+    }
+    context
+        .db
+        .prepare_cached("INSERT OR IGNORE INTO readd_answers (channel, device, reference, day) VALUES (?, ?, ?, ?)")?
+        .execute(params![id.0, kept.sender.certificate.device.0, kept.newcomer.reference.0, context.now.day()])?;
+    count::add(context, count::Heal::Answered)?;
+    intent::want(context, id, &Intent::Swap(kept.newcomer.clone()))?;
+    heart.stirred.insert(id);
+    Ok(true)
+}
+
+/// Whether the sender's account is a member and its chain continues what the group knows, so that it may have a leaf; the
+/// sender's device has one, or replaces one that its chain revokes.
+pub(super) fn may_have_leaf(group: &Group, sender: &MemberCredential) -> Result<bool, EngineError> {
+    let members = group.members()?;
+    let of_account: Vec<&Member> =
+        members.iter().filter(|member| member.credential.address == sender.address).collect();
+    let continues =
+        |member: &&Member| sender.verify_known(&member.credential.root_key, &member.credential.key_sets).is_ok();
+    let device = sender.certificate.device;
+    let is_own_leaf = |member: &&Member| member.credential.certificate.device == device;
+    let is_revoked = |member: &&Member| {
+        sender.key_sets.iter().any(|set| set.revoked.contains(&member.credential.certificate.device))
+    };
+    let has_claim = of_account.iter().any(|member| is_own_leaf(member) || is_revoked(member));
+    Ok(has_claim && of_account.iter().all(continues))
+}
+
+/// A commit added these: what was asked with them is answered.
+pub(crate) fn others_added(context: &Context<'_>, id: &ChannelId, references: &[Hash]) -> Result<(), EngineError> {
+    for reference in references {
+        context
+            .db
+            .prepare_cached("DELETE FROM readds WHERE channel = ? AND reference = ?")?
+            .execute(params![id.0, reference.0])?;
+    }
+    Ok(())
+}
+
+/// An account became a member by the entry behind the channel's place: what was said before is not for it.
+pub(crate) fn joined(context: &Context<'_>, row: &Channel, address: &AccountAddress) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("INSERT OR REPLACE INTO joins (channel, address, seq) VALUES (?, ?, ?)")?
+        .execute(params![row.id.0, address.to_string(), sql(row.position.seq.saturating_add(1))])?;
+    Ok(())
+}
+
+/// Whoever is in the successor of a channel needs no leaf in the old one any more: what they asked for before is answered.
+pub(super) fn forget_those_in(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    old: &ChannelId,
+    new: &ChannelId,
+) -> Result<(), EngineError> {
+    let Some(group) = channel::take_group(heart, context, new)? else { return Ok(()) };
+    let members = group.members()?;
+    heart.groups.insert(*new, group);
+    members.iter().try_for_each(|member| forget(context, old, &member.credential.certificate.device.0))
+}

@@ -1,0 +1,57 @@
+//! Looking at every group's rows when a profile opens, before anything is done with them: what is missing is known before
+//! a message needs it.
+
+use super::fault::{self, Fault};
+use super::{content, request};
+use crate::Heart;
+use crate::channel::{self, Live};
+use crate::context::Context;
+use crate::conversation::{self, State};
+use crate::error::EngineError;
+use aside_mls::{GroupId, StoredGroup};
+use aside_protocol::id::ChannelId;
+
+/// Looks once, in the first input after the profile was opened.
+pub(super) fn all_once(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
+    if std::mem::replace(&mut heart.is_checked, true) {
+        return Ok(());
+    }
+    content::prune(context)?;
+    let ids: Vec<ChannelId> = context
+        .db
+        .prepare_cached("SELECT id FROM channels WHERE successor IS NULL")?
+        .query_map([], |row| Ok(ChannelId(row.get(0)?)))?
+        .collect::<Result<_, _>>()?;
+    ids.into_iter().try_for_each(|id| one(heart, context, id))
+}
+
+fn one(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId) -> Result<(), EngineError> {
+    let Some(row) = channel::find(context.db, &id)? else { return Ok(()) };
+    let Some(conversation) = conversation::find(context.db, &row.conversation)? else { return Ok(()) };
+    let is_used = matches!(conversation.state, State::Active | State::Pending);
+    if !is_used || (row.live == Live::No && conversation.channel != Some(id)) {
+        return Ok(());
+    }
+    let fault = match heart.mls.on(context.db).stored_group(&GroupId(id.0))? {
+        StoredGroup::At(epoch) if epoch == row.epoch => return Ok(()),
+        StoredGroup::At(_) | StoredGroup::Incomplete => Fault::DamagedState,
+        StoredGroup::Absent => Fault::MissingState,
+    };
+    lost(heart, context, id, fault)
+}
+
+/// The group of a channel cannot be loaded, or not be used. If it is the one that the conversation is in, it is asked for
+/// anew; another one is given up.
+pub(crate) fn lost(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    id: ChannelId,
+    fault: Fault,
+) -> Result<(), EngineError> {
+    let Some(row) = channel::find(context.db, &id)? else { return Ok(()) };
+    let Some(conversation) = conversation::find(context.db, &row.conversation)? else { return Ok(()) };
+    match conversation.channel == Some(id) && fault::find(context.db, &conversation.id)?.is_none() {
+        true => request::stop(heart, context, &row, fault),
+        false => request::forget_group(heart, context, id),
+    }
+}

@@ -1,0 +1,216 @@
+//! Contents as they stood in the log, kept for as long as commits live: what a member gives back to a device that could
+//! not get them, under the ids that they had (P-9.6). What was deleted for everybody is not kept.
+//!
+//! A person's own contents are known by their salt: half of it is random, half a code over the content under a key that
+//! only this person's devices have. So anybody may give them back, and nobody can make them up.
+
+use super::letter::Named;
+use crate::content::mimi::MimiContent;
+use crate::content::{Content, MessageId};
+use crate::context::{Context, sql, unsql};
+use crate::conversation::ConversationId;
+use crate::error::EngineError;
+use aside_protocol::address::AccountAddress;
+use aside_protocol::codec::labelled_hash;
+use aside_protocol::id::ChannelId;
+use aside_protocol::limit::COMMIT_DAYS;
+use rusqlite::{Connection, params};
+use zeroize::Zeroizing;
+
+const KEY_LABEL: &str = "aside own contents v1";
+const SALT_LABEL: &str = "aside own salt v1";
+/// Random bytes of a salt; as many of the code follow.
+const SALT_HALF: usize = 8;
+
+/// The key by which own contents are known.
+fn own_key(db: &Connection) -> Result<Zeroizing<[u8; 32]>, EngineError> {
+    let seed: Zeroizing<[u8; 32]> =
+        Zeroizing::new(db.prepare_cached("SELECT backup_key FROM account")?.query_row([], |row| row.get(0))?);
+    Ok(Zeroizing::new(labelled_hash(KEY_LABEL, &[&seed[..]])))
+}
+
+/// Writes an own content, with a salt by which it will be known again.
+pub(crate) fn to_mimi(context: &mut Context<'_>, content: &Content) -> Result<MimiContent, EngineError> {
+    let random: [u8; SALT_HALF] = context.random();
+    let unsalted = content.to_mimi([0; 16]);
+    let key = own_key(context.db)?;
+    Ok(MimiContent { salt: salt(&key, random, &unsalted), ..unsalted })
+}
+
+fn salt(key: &[u8; 32], random: [u8; SALT_HALF], unsalted: &MimiContent) -> [u8; 16] {
+    let code = labelled_hash(SALT_LABEL, &[key, &random, &unsalted.encode()]);
+    let mut salt = [0; 16];
+    let halves = salt.split_at_mut(SALT_HALF);
+    halves.0.copy_from_slice(&random);
+    halves.1.iter_mut().zip(code).for_each(|(to, from)| *to = from);
+    salt
+}
+
+/// Whether a content was made by this person.
+pub(super) fn is_own(db: &Connection, mimi: &MimiContent) -> Result<bool, EngineError> {
+    let Some(random) = mimi.salt.first_chunk::<SALT_HALF>() else { return Ok(false) };
+    let unsalted = MimiContent { salt: [0; 16], ..mimi.clone() };
+    let key = own_key(db)?;
+    Ok(salt(&key, *random, &unsalted) == mimi.salt)
+}
+
+/// What a content does, as far as keeping it is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Words = 0,
+    Edit = 1,
+    Delete = 2,
+    Reaction = 3,
+}
+
+/// Keeps a content of the log. The place where an id stood first is its place.
+pub(crate) fn keep(
+    context: &Context<'_>,
+    (channel, seq): (ChannelId, u64),
+    (id, author): (&MessageId, &AccountAddress),
+    sent_ms: i64,
+    body: &[u8],
+) -> Result<(), EngineError> {
+    let content = MimiContent::decode(body).and_then(|mimi| Content::from_mimi(&mimi));
+    let (kind, target) = match content {
+        Ok(Content::Text { .. } | Content::Unknown { .. }) => (Kind::Words, None),
+        Ok(Content::Edit { target, .. }) => (Kind::Edit, Some(target)),
+        Ok(Content::Delete { target }) => (Kind::Delete, Some(target)),
+        Ok(Content::Reaction { target, .. }) => (Kind::Reaction, Some(target)),
+        _ => return Ok(()),
+    };
+    context
+        .db
+        .prepare_cached(
+            "INSERT INTO contents (channel, seq, id, author, sent_ms, kind, target, body, day)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            channel.0,
+            sql(seq),
+            id,
+            author.to_string(),
+            sent_ms,
+            kind as i64,
+            target,
+            body,
+            context.now.day()
+        ])?;
+    Ok(())
+}
+
+/// A content by its name, with its body unless its author took it back.
+pub(super) type WithBody = (Named, Option<Vec<u8>>);
+
+/// What stands in a span of a log, in its order, up to a number of rows; of a message that its author took back only the
+/// place.
+pub(super) fn span(
+    db: &Connection,
+    channel: &ChannelId,
+    (from, to): (u64, u64),
+    limit: u32,
+) -> Result<Vec<WithBody>, EngineError> {
+    let mut statement = db.prepare_cached(
+        "SELECT seq, id, author, sent_ms, kind, body FROM contents
+         WHERE channel = ? AND seq BETWEEN ? AND ? AND (body IS NOT NULL OR kind = 0) ORDER BY seq LIMIT ?",
+    )?;
+    let rows = statement.query_map(params![channel.0, sql(from), sql(to), limit], |row| {
+        Ok((
+            row.get::<_, i64>(0)?,
+            row.get(1)?,
+            row.get::<_, String>(2)?,
+            row.get(3)?,
+            row.get::<_, i64>(4)?,
+            row.get(5)?,
+        ))
+    })?;
+    rows.map(|row| {
+        let (seq, id, author, sent_ms, kind, body): (_, _, _, _, _, Option<Vec<u8>>) = row?;
+        let is_deleted = body.is_none();
+        let author = author.parse().map_err(|_| EngineError::Damaged { what: "author" })?;
+        let is_words = kind == Kind::Words as i64;
+        Ok((Named { seq: unsql(seq), id, author, sent_ms, is_words, content: None, is_deleted }, body))
+    })
+    .collect()
+}
+
+/// What acts on a content, in the order of the log: id, author, place and body.
+pub(super) fn acting_on(
+    db: &Connection,
+    target: &MessageId,
+) -> Result<Vec<(MessageId, AccountAddress, Vec<u8>)>, EngineError> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, author, body FROM contents WHERE target = ? AND body IS NOT NULL ORDER BY channel, seq",
+    )?;
+    let rows = statement.query_map(params![target], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
+    rows.map(|row| {
+        let (id, author, body) = row?;
+        Ok((id, author.parse().map_err(|_| EngineError::Damaged { what: "author" })?, body))
+    })
+    .collect()
+}
+
+/// What a content acts on, if it does on one.
+pub(super) fn target_of(body: &[u8]) -> Option<MessageId> {
+    match MimiContent::decode(body).and_then(|mimi| Content::from_mimi(&mimi)).ok()? {
+        Content::Edit { target, .. } | Content::Delete { target } | Content::Reaction { target, .. } => Some(target),
+        _ => None,
+    }
+}
+
+/// A content turned out to stand elsewhere than was thought.
+pub(super) fn move_to(context: &Context<'_>, id: &MessageId, channel: &ChannelId, seq: u64) -> Result<(), EngineError> {
+    context.db.prepare_cached("UPDATE OR IGNORE contents SET channel = ?, seq = ? WHERE id = ?")?.execute(params![
+        channel.0,
+        sql(seq),
+        id
+    ])?;
+    Ok(())
+}
+
+/// An author took a message back: its words are gone here, too.
+pub(crate) fn forget_words(context: &Context<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let sql = "UPDATE contents SET body = NULL WHERE (id = ?1 AND kind <> 2) OR (target = ?1 AND kind = 1)";
+    context.db.prepare_cached(sql)?.execute(params![id])?;
+    Ok(())
+}
+
+/// The person deleted a chat from this device.
+pub(crate) fn forget_conversation(context: &Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("DELETE FROM contents WHERE channel IN (SELECT id FROM channels WHERE conversation = ?)")?
+        .execute(params![id])?;
+    Ok(())
+}
+
+/// Drops what nobody can ask for any more.
+pub(super) fn prune(context: &Context<'_>) -> Result<(), EngineError> {
+    let oldest = context.now.day().saturating_sub(COMMIT_DAYS);
+    context.db.prepare_cached("DELETE FROM contents WHERE day < ?")?.execute(params![oldest])?;
+    context.db.prepare_cached("DELETE FROM heal_nonces WHERE day < ?")?.execute(params![oldest])?;
+    context.db.prepare_cached("DELETE FROM readd_answers WHERE day < ?")?.execute(params![context.now.day()])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_own_content_is_known_by_its_salt_and_nobody_else_makes_one() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE account (backup_key BLOB)").unwrap();
+        db.execute("INSERT INTO account VALUES (?)", [[7_u8; 32]]).unwrap();
+        let of = |text: &str| Content::Text { text: text.into(), reply_to: None }.to_mimi([0; 16]);
+        let key = own_key(&db).unwrap();
+        let own = MimiContent { salt: salt(&key, [1; 8], &of("mine")), ..of("mine") };
+        assert!(is_own(&db, &own).unwrap());
+        // As it is after a way over the wire.
+        assert!(is_own(&db, &MimiContent::decode(&own.encode()).unwrap()).unwrap());
+        let other_words = MimiContent { salt: own.salt, ..of("not mine") };
+        assert!(!is_own(&db, &other_words).unwrap(), "a salt goes with its content");
+        let other_key = MimiContent { salt: salt(&[8; 32], [1; 8], &of("mine")), ..of("mine") };
+        assert!(!is_own(&db, &other_key).unwrap(), "and with its account");
+    }
+}

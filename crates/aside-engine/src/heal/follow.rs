@@ -1,0 +1,166 @@
+//! Following a conversation into the channel that it was founded anew in (P-9.9): the checks, and the move.
+
+use super::refound::{self, Predecessor};
+use super::{answer, count, fault, gap, request};
+use crate::Heart;
+use crate::channel::{self, Channel, outbox};
+use crate::context::{Context, to_store};
+use crate::conversation::{self, ConversationId};
+use crate::error::EngineError;
+use crate::heal::letter::Why;
+use crate::{inbox, timeline};
+use aside_mls::Group;
+use aside_protocol::address::AccountAddress;
+use aside_protocol::id::ChannelId;
+use rusqlite::params;
+
+/// What a Welcome that names a predecessor is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// This device does not know the old channel: it is a Welcome like others.
+    Plain,
+    /// Its founder may not.
+    Refused,
+    /// It is to be followed.
+    Follow(ConversationId),
+    /// The person has not decided yet whether to go on.
+    Later,
+}
+
+/// Judges, before the Welcome is opened, who sent it.
+pub(crate) fn judge(
+    context: &Context<'_>,
+    sender: &AccountAddress,
+    predecessor: &Predecessor,
+) -> Result<Claim, EngineError> {
+    let Some(old) = channel::find(context.db, &predecessor.channel)? else { return Ok(Claim::Plain) };
+    let Some(row) = conversation::find(context.db, &old.conversation)? else { return Ok(Claim::Plain) };
+    let members = conversation::members(context.db, row.id)?;
+    let may = match &row.peer {
+        Some(peer) => peer == sender,
+        None => members.iter().any(|member| member.address == *sender && member.is_admin),
+    };
+    let fault = fault::find(context.db, &row.id)?.filter(|standing| standing.channel == old.id);
+    let waits = fault.is_some_and(|standing| standing.fault.remedy() == fault::Remedy::Person && !standing.is_chosen);
+    Ok(match (may && !row.state.is_out(), waits) {
+        (false, _) => Claim::Refused,
+        (true, false) => Claim::Follow(row.id),
+        (true, true) => Claim::Later,
+    })
+}
+
+/// Judges the group itself: nobody in it who was not among the last agreed, and everybody's role as it was.
+pub(crate) fn is_agreed(context: &Context<'_>, id: ConversationId, group: &Group) -> Result<bool, EngineError> {
+    let known = conversation::members(context.db, id)?;
+    let is_direct = conversation::find(context.db, &id)?.is_some_and(|row| row.peer.is_some());
+    let metadata = group.metadata()?;
+    Ok(group.members()?.iter().all(|member| {
+        let address = &member.credential.address;
+        let row = known.iter().find(|row| row.address == *address);
+        row.is_some_and(|row| is_direct || row.is_admin == metadata.is_admin(address))
+    }))
+}
+
+pub(super) fn set_predecessor(
+    context: &Context<'_>,
+    id: &ChannelId,
+    predecessor: &Predecessor,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("UPDATE channels SET predecessor = ? WHERE id = ?")?
+        .execute(params![to_store(predecessor), id.0])?;
+    Ok(())
+}
+
+/// The conversation moves to the new channel. Of rivals in the place of one channel the lowest id wins.
+pub(crate) fn adopt(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    new: &Channel,
+    predecessor: &Predecessor,
+) -> Result<(), EngineError> {
+    set_predecessor(context, &new.id, predecessor)?;
+    let Some(old) = channel::find(context.db, &predecessor.channel)? else { return Ok(()) };
+    let rival = refound::successor_of(context.db, &old)?.filter(|rival| *rival != new.id);
+    let winner = rival.map_or(new.id, |rival| rival.min(new.id));
+    for id in [Some(new.id), rival].into_iter().flatten().filter(|id| *id != winner) {
+        give_up(heart, context, &id, &winner)?;
+    }
+    let others: Vec<[u8; 32]> = context
+        .db
+        .prepare_cached(
+            "SELECT id FROM channels WHERE conversation = ? AND id NOT IN (?, ?) AND (successor IS NULL OR id = ?)",
+        )?
+        .query_map(params![new.conversation, new.id.0, winner.0, old.id.0], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in others {
+        give_up(heart, context, &ChannelId(id), &winner)?;
+    }
+    refound::end(context, new.conversation)?;
+    answer::forget_those_in(heart, context, &old.id, &new.id)?;
+    let standing = fault::find(context.db, &new.conversation)?;
+    if standing.is_some_and(|standing| standing.channel == old.id) {
+        // What was said there behind the point where this device had to stop, it asks for.
+        gap::open_endless(heart, context, &old, old.position.seq.saturating_add(1))?;
+        request::forget_key_packages(heart, context, old.id)?;
+        context.db.prepare_cached("UPDATE channels SET live = 0 WHERE id = ?")?.execute(params![old.id.0])?;
+        fault::clear(context, new.conversation)?;
+    }
+    if rival.is_none() {
+        count::add(context, count::Heal::ReFounded)?;
+        tell(heart, context, new, predecessor)?;
+    }
+    if let Some(group) = channel::take_group(heart, context, &winner)? {
+        conversation::show_group(context, new.conversation, &group.members()?, &group.metadata()?)?;
+        heart.groups.insert(winner, group);
+    }
+    channel::choose_current(context, new.conversation)?;
+    heart.stirred.insert(winner);
+    Ok(())
+}
+
+/// One quiet line, and whom the evidence left out.
+fn tell(heart: &Heart, context: &mut Context<'_>, new: &Channel, predecessor: &Predecessor) -> Result<(), EngineError> {
+    let Some(own) = heart.identity.as_ref().map(|identity| identity.address.clone()) else { return Ok(()) };
+    let why = match predecessor.why {
+        Why::Lost => "the keys of the old one were lost",
+        Why::Stuck(_) => "the old one had become unreadable",
+        Why::Forked => "the server had shown different histories of the old one",
+        Why::Gone => "its server no longer had the old one",
+    };
+    let words = format!("This conversation goes on in a new place: {why}.");
+    timeline::note(context, new.conversation, &own, &words)?;
+    match &predecessor.culprit {
+        Some((address, _)) => {
+            let words = format!("{} was left out: their device had made the old one unusable.", address.name);
+            timeline::note(context, new.conversation, address, &words)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Nothing is written to a channel any more: what was queued there goes out in the new one, under the same message ids.
+fn give_up(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    id: &ChannelId,
+    winner: &ChannelId,
+) -> Result<(), EngineError> {
+    context.db.prepare_cached("UPDATE channels SET successor = ? WHERE id = ?")?.execute(params![winner.0, id.0])?;
+    context.db.prepare_cached("UPDATE channels SET rotate_at_ms = NULL WHERE id = ?")?.execute(params![id.0])?;
+    context.db.prepare_cached("DELETE FROM pending_commits WHERE channel = ?")?.execute(params![id.0])?;
+    context
+        .db
+        .prepare_cached("UPDATE OR IGNORE intents SET channel = ? WHERE channel = ? AND kind <> 3")?
+        .execute(params![winner.0, id.0])?;
+    context.db.prepare_cached("DELETE FROM intents WHERE channel = ?")?.execute(params![id.0])?;
+    heart.groups.remove(id);
+    outbox::epoch_ended(context, *id)
+}
+
+/// The person decided to go on: a Welcome that waited for it is followed.
+pub(super) fn kept(heart: &mut Heart, context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    let Some(standing) = fault::find(context.db, &id)? else { return Ok(()) };
+    inbox::again::follow_kept(heart, context, standing.channel)
+}

@@ -1,0 +1,130 @@
+//! Giving back what was said to a member who could not get it (P-9.7): one's own contents, and the asker's own. Of what
+//! others said only the names are told, so that the asker knows whom to ask.
+
+use super::letter::{Ask, Give, HealLetter, Named};
+use super::{content, gap, recover, refound};
+use crate::Heart;
+use crate::channel::{self, Channel};
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::inbox::welcome::Recipient;
+use crate::server;
+use aside_protocol::address::AccountAddress;
+use aside_protocol::id::ChannelId;
+use aside_protocol::identity::MemberCredential;
+use rusqlite::{OptionalExtension, params};
+
+/// Bytes of contents in one letter.
+const LETTER_BYTES_MAX: usize = 96 * 1024;
+/// Contents in one letter.
+const NAMED_MAX: u32 = 512;
+/// Spans that are answered in one letter's answer.
+const SPANS_MAX: usize = 32;
+/// Letters that one device is answered in a day.
+const ASKS_A_DAY: i64 = 1_000;
+
+/// Somebody asks what was said.
+pub(super) fn take(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    ask: &Ask,
+) -> Result<(), EngineError> {
+    let is_first = context
+        .db
+        .prepare_cached("INSERT OR IGNORE INTO heal_nonces (nonce, day) VALUES (?, ?)")?
+        .execute(params![ask.nonce, context.now.day()])?
+        == 1;
+    let Some(row) = channel::find(context.db, &ask.channel)? else { return Ok(()) };
+    let is_own_inbox = ask.reach.record.verify().is_ok()
+        && ask.reach.record.certificate == sender.certificate
+        && ask.reach.server.address == sender.address.server;
+    let server = server::find_pin(context.db, &ask.reach.server)?;
+    let (true, true, Some(server)) = (is_first, is_own_inbox, server) else { return Ok(()) };
+    if !super::is_member(heart, context, &row, sender)? || is_rate_limited(context, sender)? {
+        return Ok(());
+    }
+    let recipient = Recipient {
+        address: sender.address.clone(),
+        device: sender.certificate.device,
+        server,
+        inbox_key: ask.reach.record.inbox_key.clone().into(),
+        token: ask.reach.token,
+    };
+    for span in ask.spans.iter().take(SPANS_MAX) {
+        if let Some(give) = answer(heart, context, &row, &sender.address, *span)? {
+            recover::send(heart, context, &recipient, HealLetter::Give(Box::new(give)))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_rate_limited(context: &Context<'_>, sender: &MemberCredential) -> Result<bool, EngineError> {
+    let asks: i64 = context
+        .db
+        .prepare_cached(
+            "INSERT INTO heal_asks (device, day, count) VALUES (?1, ?2, 1)
+             ON CONFLICT (device) DO UPDATE SET count = CASE day WHEN ?2 THEN count + 1 ELSE 1 END, day = ?2
+             RETURNING count",
+        )?
+        .query_row(params![sender.certificate.device.0, context.now.day()], |row| row.get(0))?;
+    Ok(asks > ASKS_A_DAY)
+}
+
+/// From when on an account is a member, as far as this device knows: what was said before is not for it.
+fn joined_at(context: &Context<'_>, id: &ChannelId, address: &AccountAddress) -> Result<u64, EngineError> {
+    let seq: Option<i64> = context
+        .db
+        .prepare_cached("SELECT seq FROM joins WHERE channel = ? AND address = ?")?
+        .query_row(params![id.0, address.to_string()], |row| row.get(0))
+        .optional()?;
+    Ok(seq.map_or(0, crate::context::unsql))
+}
+
+/// What this device knows of one span; `None`: nothing yet.
+fn answer(
+    heart: &Heart,
+    context: &Context<'_>,
+    row: &Channel,
+    asker: &AccountAddress,
+    (from, to): (u64, u64),
+) -> Result<Option<Give>, EngineError> {
+    let Some(own) = heart.identity.as_ref().map(|identity| &identity.address) else { return Ok(None) };
+    let is_ended = refound::successor_of(context.db, row)?.is_some();
+    // As far as this device has read without a gap of its own.
+    let gaps = gap::of_channel(context.db, &row.id)?;
+    let own_gaps = gaps.iter().filter(|gap| gap.to >= from && gap.from <= to && !gap.is_open());
+    let own_gap = own_gaps.map(|gap| gap.from.saturating_sub(1)).min();
+    // Of a channel that is given up, this is all that there will be.
+    let is_ended = is_ended && own_gap.is_none();
+    let known = row.position.seq.min(own_gap.unwrap_or(u64::MAX)).min(to);
+    if known < from && !is_ended {
+        return Ok(None);
+    }
+    let first = from.max(joined_at(context, &row.id, asker)?.saturating_add(1));
+    let rows = content::span(context.db, &row.id, (first, known), NAMED_MAX)?;
+    let mut has_more = rows.len() >= NAMED_MAX as usize;
+    let (mut bytes, mut through, mut named) = (0_usize, known, Vec::new());
+    for (one, body) in rows {
+        let is_given = one.author == *own || one.author == *asker;
+        bytes = bytes.saturating_add(if is_given { body.as_ref().map_or(0, Vec::len) } else { 0 });
+        if bytes > LETTER_BYTES_MAX && !named.is_empty() {
+            has_more = true;
+            break;
+        }
+        through = one.seq;
+        named.push(Named { content: body.filter(|_| is_given).map(Into::into), ..one });
+    }
+    let through = match (has_more, is_ended) {
+        (true, _) => through,
+        (false, true) => to,
+        (false, false) => known,
+    };
+    let mut heads = Vec::new();
+    for seq in [from.saturating_sub(1), through] {
+        if let Some(head) = channel::head_at(context.db, &row.id, seq)? {
+            heads.push((seq, head));
+        }
+    }
+    Ok(Some(Give { channel: row.id, span: (from, through), named, heads, is_ended, has_more }))
+}

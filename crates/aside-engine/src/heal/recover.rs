@@ -1,0 +1,328 @@
+//! Getting back what was said in gaps: asking the members (P-9.6), taking what they give (P-9.7), and saying in one line
+//! what is gone for good.
+
+use super::gap::{self, Gap};
+use super::letter::{Ask, Give, HealLetter, Named};
+use super::{content, count, fault, line, refound, request};
+use crate::Heart;
+use crate::channel::{self, Channel, receive::take_once};
+use crate::content::mimi::MimiContent;
+use crate::content::wrapper::message_id;
+use crate::content::{Content, MessageId};
+use crate::context::Context;
+use crate::error::EngineError;
+use crate::inbox::envelope::{self, Letter};
+use crate::inbox::welcome::Recipient;
+use crate::timeline::{self, Taken};
+use aside_protocol::address::AccountAddress;
+use aside_protocol::channel::Position;
+use aside_protocol::id::ChannelId;
+use aside_protocol::identity::MemberCredential;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Spans in one letter.
+const SPANS_MAX: usize = 32;
+/// Accounts that are asked in one round.
+const ACCOUNTS_ASKED: usize = 6;
+/// So many members' word that nothing is missing is enough.
+const WITNESSES: usize = 3;
+/// The longest wait between two rounds, in milliseconds.
+const WAIT_MS_MAX: i64 = 86_400_000;
+
+/// Looks at the gaps that are due. Returns when the next one is.
+pub(super) fn due(heart: &mut Heart, context: &mut Context<'_>) -> Result<Option<i64>, EngineError> {
+    let gaps = gap::due(context)?;
+    let mut of_channel: BTreeMap<ChannelId, Vec<Gap>> = BTreeMap::new();
+    for gap in gaps {
+        of_channel.entry(gap.channel).or_default().push(gap);
+    }
+    for (id, gaps) in of_channel {
+        let Some(row) = channel::find(context.db, &id)? else {
+            gaps.iter().try_for_each(|gap| gap::close(context, gap.id))?;
+            continue;
+        };
+        // Without keys nobody knows yet how far the gap goes.
+        let is_lost = fault::find(context.db, &row.conversation)?.is_some_and(|standing| standing.channel == id);
+        match is_lost {
+            true => {
+                let next = context.now.unix_ms.saturating_add(heart.options.heal.ask_again_ms);
+                gaps.iter().try_for_each(|gap| gap::postpone(context, gap.id, next))?;
+            }
+            false => look(heart, context, &row, gaps)?,
+        }
+    }
+    // Looking at a gap puts it off.
+    gap::next_due(context)
+}
+
+/// This device is out of the channel: nobody gives it back anything any more, and what it lacks is said to be gone.
+pub(crate) fn given_up(context: &mut Context<'_>, row: &Channel) -> Result<(), EngineError> {
+    let mut gaps = gap::of_channel(context.db, &row.id)?;
+    gaps.retain(|gap| gap.line.is_none());
+    match gaps.is_empty() {
+        true => Ok(()),
+        false => line::write(context, row, &gaps),
+    }
+}
+
+/// What is to be done about a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Nothing of it is missing.
+    Whole,
+    /// What is missing nobody has, or nobody has answered for so long.
+    Gone,
+    Ask,
+}
+
+fn look(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: Vec<Gap>) -> Result<(), EngineError> {
+    let accounts: BTreeSet<String> =
+        request::accounts(heart, context, &row.id)?.iter().map(ToString::to_string).collect();
+    let (mut gone, mut to_ask, mut whole) = (Vec::new(), Vec::new(), 0_u32);
+    for gap in gaps {
+        match judge(heart, context, &gap, &accounts)? {
+            Verdict::Whole => {
+                line::strike(context, &gap)?;
+                gap::close(context, gap.id)?;
+                whole = whole.saturating_add(1);
+            }
+            // Nothing that a person would have read.
+            Verdict::Gone if is_wordless(context, &gap)? => gap::close(context, gap.id)?,
+            Verdict::Gone => gone.push(gap),
+            Verdict::Ask => to_ask.push(gap),
+        }
+    }
+    if whole > 0 {
+        count::add(context, count::Heal::Messages)?;
+    }
+    if !gone.is_empty() {
+        line::write(context, row, &gone)?;
+    }
+    match to_ask.is_empty() {
+        true => Ok(()),
+        false => ask(heart, context, row, &to_ask),
+    }
+}
+
+fn is_wordless(context: &Context<'_>, gap: &Gap) -> Result<bool, EngineError> {
+    Ok(gap::is_missing(context.db, gap.id)? && gap::missing(context.db, &[gap.id])?.is_empty())
+}
+
+fn judge(heart: &Heart, context: &Context<'_>, gap: &Gap, accounts: &BTreeSet<String>) -> Result<Verdict, EngineError> {
+    let answers = gap::answers(context.db, gap.id)?;
+    let told: BTreeSet<&String> =
+        answers.iter().filter(|(_, through)| *through >= gap.to).map(|(account, _)| account).collect();
+    let of_members = told.iter().filter(|account| accounts.contains(**account)).count();
+    let is_missing = gap::is_missing(context.db, gap.id)?;
+    let witnesses = accounts.len().min(WITNESSES);
+    let is_late = context.now.unix_ms >= gap.since_ms.saturating_add(heart.options.heal.gap_patience_ms);
+    Ok(match is_missing {
+        false if of_members >= witnesses.max(1) => Verdict::Whole,
+        // Whoever wrote it has answered, and has it no more.
+        true if of_members >= accounts.len() && !accounts.is_empty() => Verdict::Gone,
+        false if is_late && of_members > 0 => Verdict::Whole,
+        _ if is_late => Verdict::Gone,
+        _ => Verdict::Ask,
+    })
+}
+
+fn ask(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: &[Gap]) -> Result<(), EngineError> {
+    let Some(first) = gaps.first() else { return Ok(()) };
+    let mut spans = Vec::new();
+    for gap in gaps.iter().take(SPANS_MAX) {
+        spans.push((gap.from, gap.to));
+    }
+    let recipients = whom(heart, context, row, first)?;
+    let reach = request::reach(heart, context, row)?;
+    for recipient in recipients {
+        let ask = Ask { channel: row.id, nonce: context.random(), spans: spans.clone(), reach: reach.clone() };
+        send(heart, context, &recipient, HealLetter::Ask(Box::new(ask)))?;
+    }
+    for gap in gaps {
+        let pace = heart.options.heal;
+        let wait = pace.ask_again_ms.saturating_mul(1_i64.checked_shl(gap.asks.min(16)).unwrap_or(i64::MAX));
+        let wait = wait.clamp(1, WAIT_MS_MAX).saturating_add(context.random_ms(pace.answer_step_ms.max(1)));
+        let late = gap.since_ms.saturating_add(pace.gap_patience_ms).max(context.now.unix_ms.saturating_add(1));
+        gap::asked(context, gap.id, Some(context.now.unix_ms.saturating_add(wait).min(late)))?;
+    }
+    Ok(())
+}
+
+/// One device of some accounts: of those whose words are known to be missing, own ones, and others who have not answered.
+fn whom(heart: &Heart, context: &Context<'_>, row: &Channel, gap: &Gap) -> Result<Vec<Recipient>, EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(Vec::new()) };
+    let mut devices: BTreeMap<String, Vec<Recipient>> = BTreeMap::new();
+    for recipient in channel::roster(context.db, &row.id)? {
+        if recipient.device != identity.device() {
+            devices.entry(recipient.address.to_string()).or_default().push(recipient);
+        }
+    }
+    let authors: BTreeSet<String> =
+        gap::missing(context.db, &[gap.id])?.into_iter().map(|missing| missing.author).collect();
+    let told: BTreeSet<String> = gap::answers(context.db, gap.id)?
+        .into_iter()
+        .filter(|(_, through)| *through >= gap.to)
+        .map(|(account, _)| account)
+        .collect();
+    let own = identity.address.to_string();
+    let mut accounts: Vec<String> = devices.keys().cloned().collect();
+    accounts.retain(|account| !told.contains(account) || authors.contains(account));
+    accounts.sort_by_key(|account| (!authors.contains(account), *account != own));
+    let round = usize::try_from(gap.asks).unwrap_or(0);
+    let known = accounts.iter().filter(|account| authors.contains(*account)).count();
+    if let Some(rest) = accounts.get_mut(known..)
+        && !rest.is_empty()
+    {
+        let turn = round.saturating_mul(ACCOUNTS_ASKED).checked_rem(rest.len()).unwrap_or(0);
+        rest.rotate_left(turn);
+    }
+    accounts.truncate(ACCOUNTS_ASKED);
+    let of = |account: &String| {
+        let of_account = devices.get(account)?;
+        of_account.get(round.checked_rem(of_account.len())?).cloned()
+    };
+    Ok(accounts.iter().filter_map(of).collect())
+}
+
+pub(super) fn send(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    recipient: &Recipient,
+    letter: HealLetter,
+) -> Result<(), EngineError> {
+    match &heart.identity {
+        Some(identity) => envelope::send(heart, context, identity, recipient, &Letter::Heal(Box::new(letter))),
+        None => Ok(()),
+    }
+}
+
+/// A member tells what they know of a span.
+pub(super) fn take(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    give: &Give,
+) -> Result<(), EngineError> {
+    let Some(row) = channel::find(context.db, &give.channel)? else { return Ok(()) };
+    let gaps = gap::of_channel(context.db, &row.id)?;
+    let concerned: Vec<&Gap> = gaps.iter().filter(|gap| gap.from <= give.span.1 && gap.to >= give.span.0).collect();
+    if concerned.is_empty() || !super::is_member(heart, context, &row, sender)? {
+        return Ok(());
+    }
+    // Of a channel that was given up for a fork, the heads are known to differ.
+    let is_given_up = refound::successor_of(context.db, &row)?.is_some();
+    if let Some(fork) = super::compare_heads(context, &row, &sender.address, &give.heads)?.filter(|_| !is_given_up) {
+        return super::stop(heart, context, &row, fork);
+    }
+    for named in give.named.iter().filter(|named| (give.span.0..=give.span.1).contains(&named.seq)) {
+        let Some(gap) = concerned.iter().find(|gap| gap.has(named.seq)) else { continue };
+        accept(heart, context, (&row, gap), &sender.address, named)?;
+    }
+    let account = sender.address.to_string();
+    for gap in concerned {
+        let told = gap::answers(context.db, gap.id)?.into_iter().find(|(other, _)| *other == account);
+        let reached = told.map_or(gap.from, |(_, through)| through.saturating_add(1));
+        if give.span.0 <= reached {
+            // Nothing comes behind the end of a channel that is given up.
+            let is_all = give.is_ended && !give.has_more;
+            gap::note_answer(context, gap.id, &account, if is_all { gap.to } else { give.span.1 })?;
+        }
+        gap::soon(context, gap.id)?;
+    }
+    if give.has_more {
+        ask_for_more(heart, context, &row, sender, give)?;
+    }
+    Ok(())
+}
+
+/// There was more than went into one letter: the rest is asked for at once.
+fn ask_for_more(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    sender: &MemberCredential,
+    give: &Give,
+) -> Result<(), EngineError> {
+    let roster = channel::roster(context.db, &row.id)?;
+    let Some(recipient) = roster.into_iter().find(|one| one.device == sender.certificate.device) else {
+        return Ok(());
+    };
+    let from = give.span.1.saturating_add(1);
+    let gaps = gap::of_channel(context.db, &row.id)?;
+    let Some(gap) = gaps.iter().find(|gap| gap.has(from)) else { return Ok(()) };
+    let reach = request::reach(heart, context, row)?;
+    let ask = Ask { channel: row.id, nonce: context.random(), spans: vec![(from, gap.to)], reach };
+    send(heart, context, &recipient, HealLetter::Ask(Box::new(ask)))
+}
+
+/// One content that a member names, and perhaps gives.
+fn accept(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    (row, gap): (&Channel, &Gap),
+    giver: &AccountAddress,
+    named: &Named,
+) -> Result<(), EngineError> {
+    let position = gap.position_of(named.seq);
+    let place = Position { seq: named.seq, head: row.position.head };
+    if timeline::place_again(context, &named.id, row, place.seq, position)? {
+        return content::move_to(context, &named.id, &row.id, named.seq);
+    }
+    let own = heart.identity.as_ref().map(|identity| identity.address.clone());
+    let is_own = own.as_ref() == Some(&named.author);
+    if named.is_deleted && (is_own || named.author == *giver) {
+        return match take_once(context, &named.id.0)? {
+            true => timeline::insert_deleted(context, row, &named.id, &named.author, (named.seq, position), is_own),
+            false => Ok(()),
+        };
+    }
+    let Some(body) = &named.content else { return gap::note_named(context, gap.id, named) };
+    let (Ok(mimi), true) = (MimiContent::decode(body), message_id(&named.author, body) == named.id) else {
+        return Ok(());
+    };
+    // What others wrote, only they can give; what this person wrote, anybody, and it is known again.
+    let is_believed = match is_own {
+        true => content::is_own(context.db, &mimi)?,
+        false => named.author == *giver,
+    };
+    let (true, Ok(content)) = (is_believed, Content::from_mimi(&mimi)) else { return Ok(()) };
+    if !take_once(context, &named.id.0)? {
+        return Ok(());
+    }
+    let sent_ms = named.sent_ms;
+    content::keep(context, (row.id, named.seq), (&named.id, &named.author), sent_ms, body)?;
+    let taken = Taken {
+        id: named.id,
+        channel: row.id,
+        seq: named.seq,
+        author: named.author.clone(),
+        sent_ms,
+        position: Some(position),
+    };
+    timeline::take(heart, context, row, &taken, content)?;
+    let changed = content::target_of(body).unwrap_or(named.id);
+    replay(heart, context, row, &changed)
+}
+
+/// Does again, in the order of the log, whatever acts on a message: some of it may have come before the message.
+fn replay(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, target: &MessageId) -> Result<(), EngineError> {
+    for (id, author, body) in content::acting_on(context.db, target)? {
+        act(heart, context, row, (id, &author), &body)?;
+        for (id, author, body) in content::acting_on(context.db, &id)? {
+            act(heart, context, row, (id, &author), &body)?;
+        }
+    }
+    Ok(())
+}
+
+fn act(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    (id, author): (MessageId, &AccountAddress),
+    body: &[u8],
+) -> Result<(), EngineError> {
+    let Ok(content) = MimiContent::decode(body).and_then(|mimi| Content::from_mimi(&mimi)) else { return Ok(()) };
+    let taken = Taken { id, channel: row.id, seq: 0, author: author.clone(), sent_ms: 0, position: None };
+    timeline::take(heart, context, row, &taken, content)
+}

@@ -1,0 +1,239 @@
+//! What was said: everybody who had to get a message has it, once, in the log's order, with the same words.
+
+use super::seen::{Seen, Side};
+use crate::world::World;
+use crate::world::ledger::Place;
+use aside_engine::content::MessageId;
+use aside_engine::view::{Delivery, Message, MessageKind};
+use aside_protocol::id::ChannelId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Notes that say that something is lost which should not be.
+const NEVER: [&str; 4] = ["could not be read", "could not join", "Nothing of it was taken", "could not be made"];
+/// Notes that say that something was not done: fine where a race took the right to it away.
+const REFUSED: [&str; 2] = ["could not be added", "was not changed"];
+const RIGHTLY: [&str; 2] = ["only admins", "is no member"];
+
+pub(super) fn check(world: &mut World, seen: &Seen) -> Result<(), String> {
+    let mut standing: BTreeSet<(Place, MessageId)> = BTreeSet::new();
+    for (place, sides) in &seen.sides {
+        let logged = logged(place, sides)?;
+        for side in sides {
+            check_rows(place, side)?;
+            check_eligible(world, seen, (place, sides), side, &logged)?;
+        }
+        check_words(world, seen, (place, sides), &logged)?;
+        world.report.messages += logged.len() as u64;
+        standing.extend(logged.into_keys().map(|message| (place.clone(), message)));
+    }
+    if let Some((place, message)) = world.ledger.acknowledged.iter().find(|it| !standing.contains(it)) {
+        return Err(format!("{message:?} in {place:?} was acknowledged, and nobody has it"));
+    }
+    world.report.acknowledged += world.ledger.acknowledged.len() as u64;
+    world.report.commits +=
+        seen.logs.values().flat_map(|log| log.entries.values()).filter(|entry| entry.is_commit).count() as u64;
+    Ok(())
+}
+
+/// Where each message of a conversation stands: in one log, or in several where it was sent again.
+fn logged(place: &Place, sides: &[Side]) -> Result<BTreeMap<MessageId, BTreeSet<(ChannelId, u64)>>, String> {
+    let mut logged: BTreeMap<MessageId, BTreeSet<(ChannelId, u64)>> = BTreeMap::new();
+    let mut at: BTreeMap<(ChannelId, u64), (MessageId, &str)> = BTreeMap::new();
+    for side in sides {
+        for (message, position) in &side.places {
+            let (other, name) = at.entry(*position).or_insert((*message, &side.name));
+            if other != message {
+                return Err(format!("{name} and {} have other messages at {position:?} of {place:?}", side.name));
+            }
+            logged.entry(*message).or_default().insert(*position);
+        }
+    }
+    Ok(logged)
+}
+
+/// What one device shows by itself: nothing twice, nothing unreadable, nothing unsent, everything in order.
+fn check_rows(place: &Place, side: &Side) -> Result<(), String> {
+    let mut texts = BTreeSet::new();
+    let mut last: BTreeMap<ChannelId, u64> = BTreeMap::new();
+    for row in &side.rows {
+        if row.kind == MessageKind::Event {
+            let is_refused = REFUSED.iter().any(|words| row.text.contains(words));
+            let is_right = RIGHTLY.iter().any(|words| row.text.contains(words));
+            if NEVER.iter().any(|words| row.text.contains(words)) || (is_refused && !is_right) {
+                return Err(format!("{} reads in {place:?}: {}", side.name, row.text));
+            }
+            continue;
+        }
+        if !row.deleted && !texts.insert(&row.text) {
+            return Err(format!("{} sees {:?} of {place:?} twice", side.name, row.text));
+        }
+        match row.delivery {
+            Some(Delivery::Queued) => {
+                return Err(format!("{}'s {:?} in {place:?} was never sent", side.name, row.text));
+            }
+            Some(Delivery::Failed) if side.is_in() && !was_out(row) => {
+                return Err(format!("{}'s {:?} in {place:?} failed: {:?}", side.name, row.text, row.failure));
+            }
+            _ => {}
+        }
+        if let Some((channel, seq)) = side.places.get(&row.id)
+            && last.insert(*channel, *seq).is_some_and(|before| before >= *seq)
+        {
+            return Err(format!("{} sees {:?} of {place:?} in another order than the log's", side.name, row.text));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a message failed because its author was not in the group when it was to be sent.
+fn was_out(row: &Message) -> bool {
+    let why = row.failure.as_deref().unwrap_or_default();
+    ["no longer a member", "you left the group", "removed you from the group"].iter().any(|words| why.contains(words))
+}
+
+/// Whether a device was a member when an entry was made; `None`: no server has that entry.
+fn was_in(world: &World, seen: &Seen, who: usize, (channel, seq): (ChannelId, u64)) -> Option<bool> {
+    let epoch = seen.logs.get(&channel)?.entries.get(&seq)?.epoch;
+    Some(is_member(world, who, (channel, epoch)))
+}
+
+/// Every device has what it was a member for, and nothing else; what is gone for good is said.
+fn check_eligible(
+    world: &mut World,
+    seen: &Seen,
+    (place, sides): (&Place, &[Side]),
+    side: &Side,
+    logged: &BTreeMap<MessageId, BTreeSet<(ChannelId, u64)>>,
+) -> Result<(), String> {
+    let shown: BTreeSet<&MessageId> = side.rows.iter().map(|row| &row.id).collect();
+    let mut gone = 0;
+    for (message, positions) in logged {
+        let mut was_member = false;
+        for position in positions {
+            let Some(was_in) = was_in(world, seen, side.who, *position) else {
+                return Err(format!("no server has {message:?} of {place:?} any more, at {position:?}"));
+            };
+            was_member |= was_in;
+        }
+        match (was_member, shown.contains(message)) {
+            (true, true) => world.report.seen += 1,
+            (true, false) if positions.iter().all(|position| had_left(world, seen, side.who, *position)) => {}
+            (true, false) if !stays(world, seen, side, positions) || is_author_out(world, sides, message) => gone += 1,
+            (true, false) => return Err(format!("{} lacks {message:?} of {place:?} at {positions:?}", side.name)),
+            (false, true) => return Err(format!("{} has {message:?} of {place:?}, which is not theirs", side.name)),
+            (false, false) => {}
+        }
+    }
+    if gone > said_to_be_gone(side) {
+        return Err(format!("{gone} messages of {place:?} are missing on {}, and no line says so", side.name));
+    }
+    world.report.gone += gone as u64;
+    Ok(())
+}
+
+/// Whether a device is in the conversation and was ever since some places: otherwise nobody gives it anything back.
+fn stays(world: &World, seen: &Seen, side: &Side, positions: &BTreeSet<(ChannelId, u64)>) -> bool {
+    side.is_in() && positions.iter().any(|position| was_there_since(world, seen, side.who, *position))
+}
+
+/// Whether no device of a message's author is in the conversation any more: nobody can give it back.
+fn is_author_out(world: &World, sides: &[Side], message: &MessageId) -> bool {
+    let rows = sides.iter().flat_map(|side| &side.rows);
+    let Some(author) = rows.into_iter().find(|row| row.id == *message).map(|row| &row.sender.address) else {
+        return true;
+    };
+    let is_authors = |side: &&Side| {
+        let person = world.devices.get(side.who).and_then(|device| world.people.get(device.person));
+        person.is_some_and(|person| person.address == *author)
+    };
+    !sides.iter().filter(is_authors).any(Side::is_in)
+}
+
+/// How many messages the lines on a device say are gone; one line gives no number.
+fn said_to_be_gone(side: &Side) -> usize {
+    let lines = side.rows.iter().filter(|row| is_loss(row));
+    lines.map(|row| if row.text.starts_with("What was said") { usize::MAX / 2 } else { numbers(&row.text) }).sum()
+}
+
+/// The sum of the numbers of messages in `3 messages of bob and 1 of carol, …`.
+fn numbers(line: &str) -> usize {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let counts = words.windows(2).filter(|pair| matches!(pair, [_, "message" | "messages" | "of"]));
+    counts.filter_map(|pair| pair.first()?.parse::<usize>().ok()).sum()
+}
+
+/// Whether a device's person had said that they leave, and had not been taken out yet: such a device shows nothing.
+fn had_left(world: &World, seen: &Seen, who: usize, (channel, seq): (ChannelId, u64)) -> bool {
+    let Some(log) = seen.logs.get(&channel) else { return false };
+    let Some(until) = log.entries.get(&seq).map(|entry| entry.epoch) else { return false };
+    let Some(device) = world.devices.get(who) else { return false };
+    let own_leaves = world.ledger.leaves.iter().filter(|(by, stood)| {
+        world.devices.get(*by).is_some_and(|other| other.person == device.person) && stood.channel == channel
+    });
+    own_leaves.into_iter().any(|(_, stood)| {
+        let mut epochs = stood.epoch..=until;
+        seq > stood.seq && epochs.all(|epoch| is_member(world, who, (channel, epoch)))
+    })
+}
+
+fn is_member(world: &World, who: usize, epoch: (ChannelId, u64)) -> bool {
+    let Some(id) = world.devices.get(who).and_then(|device| device.id.as_ref()) else { return false };
+    world.ledger.groups.get(&epoch).is_some_and(|group| group.devices.contains(id))
+}
+
+fn is_loss(row: &Message) -> bool {
+    row.kind == MessageKind::Event && row.text.contains("could not be recovered")
+}
+
+/// The same words, edits, deletions and reactions for all who were there ever since.
+fn check_words(
+    world: &World,
+    seen: &Seen,
+    (place, sides): (&Place, &[Side]),
+    logged: &BTreeMap<MessageId, BTreeSet<(ChannelId, u64)>>,
+) -> Result<(), String> {
+    let mut first: BTreeMap<&MessageId, (&str, String)> = BTreeMap::new();
+    // Whoever missed something may have missed an edit.
+    let inside = sides.iter().filter(|side| side.is_in() && !side.rows.iter().any(is_loss));
+    for side in inside {
+        for row in side.rows.iter().filter(|row| row.kind == MessageKind::Text) {
+            let positions = logged.get(&row.id).into_iter().flatten();
+            if !positions.into_iter().all(|position| was_there_since(world, seen, side.who, *position)) {
+                continue;
+            }
+            let words = words(row);
+            let (name, other) = first.entry(&row.id).or_insert_with(|| (&side.name, words.clone()));
+            if *other != words {
+                return Err(format!("{name} and {} read {place:?} differently: {other} against {words}", side.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn was_there_since(world: &World, seen: &Seen, who: usize, (channel, seq): (ChannelId, u64)) -> bool {
+    let Some(log) = seen.logs.get(&channel) else { return false };
+    let Some(from) = log.entries.get(&seq).map(|entry| entry.epoch) else { return false };
+    let mut epochs = from..=log.epoch;
+    epochs.all(|epoch| is_member(world, who, (channel, epoch)))
+}
+
+fn words(row: &Message) -> String {
+    let mut reactions: Vec<String> =
+        row.reactions.iter().map(|reaction| format!("{} {}", reaction.count, reaction.emoji)).collect();
+    reactions.sort();
+    let edited = if row.edited { " (edited)" } else { "" };
+    let deleted = if row.deleted { " (deleted)" } else { "" };
+    format!("{}: {:?}{edited}{deleted} {reactions:?}", row.sender.address.name, row.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_a_line_are_summed() {
+        assert_eq!(numbers("1 message of bob, on 1970-01-01, could not be recovered."), 1);
+        assert_eq!(numbers("3 messages of bob and 12 of carol, between 1970-01-01 and 1970-01-03, could …"), 15);
+    }
+}

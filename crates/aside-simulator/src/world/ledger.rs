@@ -1,0 +1,168 @@
+//! What was seen to happen, by somebody who sees everything: who was in which group in which epoch, what was
+//! acknowledged to whom, and what people wished. The checks hold the end of the world against it.
+
+use super::World;
+use aside_engine::content::MessageId;
+use aside_engine::conversation::ConversationId;
+use aside_engine::input::Change;
+use aside_engine::view::Delivery;
+use aside_engine::view::inspect::{ChannelSeen, GroupSeen};
+use aside_protocol::address::AccountAddress;
+use aside_protocol::id::{ChannelId, DeviceId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The name that a conversation has among all its members.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// Both people, sorted.
+    Direct(AccountAddress, AccountAddress),
+    Group(ConversationId),
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Direct(one, other) => write!(f, "{}+{}", one.name, other.name),
+            Place::Group(id) => write!(f, "group {id:?}"),
+        }
+    }
+}
+
+/// What somebody wished of a group, and the engine took up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wish {
+    In(AccountAddress),
+    Out(AccountAddress),
+    Admin(AccountAddress),
+    NoAdmin(AccountAddress),
+    Title(String),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Wished {
+    /// Which device.
+    pub by: usize,
+    pub group: ConversationId,
+    pub wish: Wish,
+    /// Whether the program lived to say that it took it up.
+    pub is_sure: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Ledger {
+    /// Each epoch of each channel, as the first who was in it saw it.
+    pub groups: BTreeMap<(ChannelId, u64), GroupSeen>,
+    /// The conversation of each channel.
+    pub places: BTreeMap<ChannelId, Place>,
+    /// Where each device stood when it was last looked at.
+    stood: BTreeMap<(usize, ChannelId), u64>,
+    /// What somebody was told is on the server, by who wrote it.
+    pub acknowledged: BTreeSet<(Place, MessageId)>,
+    pub wishes: Vec<Wished>,
+    /// Who said that they leave, with the place of the log that they had read up to: they show nothing later.
+    pub leaves: Vec<(usize, ChannelSeen)>,
+    /// Devices whose group state was damaged: what they have of a group may not be readable.
+    pub damaged: BTreeSet<usize>,
+    /// Texts that were written, for those that come after.
+    pub written: Vec<(usize, MessageId)>,
+    /// Makes texts and titles differ.
+    pub count: usize,
+}
+
+impl World {
+    /// The name of a conversation that a device knows by its own id.
+    pub(crate) fn place(&self, who: usize, id: &ConversationId) -> Option<Place> {
+        let device = self.devices.get(who)?;
+        let own = &self.people.get(device.person)?.address;
+        let conversation = device.client.engine()?.conversation(id).ok()??;
+        Some(match conversation.peer {
+            Some(peer) if peer < *own => Place::Direct(peer, own.clone()),
+            Some(peer) => Place::Direct(own.clone(), peer),
+            None => Place::Group(*id),
+        })
+    }
+
+    /// Looks at what an input changed. A program that has ended is looked at when it runs again.
+    pub(super) fn observe(&mut self, who: usize) {
+        if let Err(error) = self.observe_groups(who) {
+            self.blame(error);
+        }
+        self.observe_acknowledged(who);
+    }
+
+    fn observe_groups(&mut self, who: usize) -> Result<(), String> {
+        let Some(device) = self.devices.get_mut(who) else { return Ok(()) };
+        let Some(engine) = device.client.engine() else { return Ok(()) };
+        if device.id.is_none() {
+            device.id = engine.own_device();
+        }
+        let name = device.client.name.clone();
+        for seen in engine.channels_seen().map_err(|error| format!("{name}: {error}"))? {
+            if self.ledger.stood.get(&(who, seen.channel)) == Some(&seen.epoch) {
+                continue;
+            }
+            self.ledger.stood.insert((who, seen.channel), seen.epoch);
+            let is_damaged = self.ledger.damaged.contains(&who);
+            let group = match engine.group_seen(&seen.channel) {
+                Ok(Some(group)) if !is_damaged || group.epoch == seen.epoch => group,
+                Ok(None) => continue,
+                Ok(Some(_)) | Err(_) if is_damaged => continue,
+                Ok(Some(group)) => group,
+                Err(error) => return Err(format!("{name}: {error}")),
+            };
+            if group.epoch != seen.epoch {
+                return Err(format!("{name} reads {:?} in epoch {} with {group:?}", seen.channel, seen.epoch));
+            }
+            let place = self.place(who, &seen.conversation).ok_or("a channel without a conversation")?;
+            let known = self.ledger.groups.entry((seen.channel, seen.epoch)).or_insert_with(|| group.clone());
+            if *known != group {
+                let first = known.clone();
+                let (ours, theirs) = (self.names_of(&group.devices), self.names_of(&first.devices));
+                return Err(format!(
+                    "{name} is in another group than others in {place:?}, epoch {}: {ours:?} against {theirs:?}",
+                    seen.epoch
+                ));
+            }
+            self.ledger.places.insert(seen.channel, place);
+            return self.observe_groups(who);
+        }
+        Ok(())
+    }
+
+    /// The names of some devices, for reports.
+    pub(crate) fn names_of<'a>(&self, ids: impl IntoIterator<Item = &'a (AccountAddress, DeviceId)>) -> Vec<String> {
+        let name = |id: &(AccountAddress, DeviceId)| {
+            let device = self.devices.iter().find(|device| device.id.as_ref() == Some(id));
+            device.map_or_else(|| format!("an unknown device of {}", id.0.name), |device| device.name().to_owned())
+        };
+        ids.into_iter().map(name).collect()
+    }
+
+    fn observe_acknowledged(&mut self, who: usize) {
+        let Some(device) = self.devices.get_mut(who) else { return };
+        let Some(engine) = device.client.engine() else { return };
+        let mut seen = Vec::new();
+        let changed = &device.client.changed;
+        let told: BTreeSet<MessageId> = changed.iter().filter_map(|change| message_of(change)).collect();
+        for id in told {
+            let Ok(Some(message)) = engine.message(&id) else { continue };
+            if matches!(message.delivery, Some(Delivery::Sent | Delivery::Delivered | Delivery::Read)) {
+                seen.push((message.conversation_id, id));
+            }
+        }
+        device.client.changed.clear();
+        for (conversation, id) in seen {
+            if let Some(place) = self.place(who, &conversation) {
+                self.ledger.acknowledged.insert((place, id));
+            }
+        }
+    }
+}
+
+fn message_of(change: &Change) -> Option<MessageId> {
+    match change {
+        Change::Message(id) => Some(*id),
+        _ => None,
+    }
+}

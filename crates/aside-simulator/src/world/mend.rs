@@ -1,0 +1,106 @@
+//! The end of all troubles: everything starts, connects, and runs until nothing moves and nobody wants to be woken.
+
+use super::World;
+use aside_engine::Engine;
+use aside_engine::input::Input;
+use aside_engine::view::{ConversationState, JoinState};
+
+/// Rounds after which a world that still moves is called broken.
+const ROUNDS_MAX: usize = 6_000;
+/// Connections that a device opens in one round, and frames that it takes: whoever goes in a circle gets to the end.
+const CONNECTIONS_MAX: usize = 6;
+const FRAMES_MAX: usize = 2_000;
+/// Wishes to be woken later than this are not waited for: whatever a day's limit put off comes before.
+const HORIZON_MS: i64 = 26 * 3_600_000;
+
+impl World {
+    pub(super) fn mend(&mut self) {
+        self.note(|| "mending begins".into());
+        self.come_to_rest();
+    }
+
+    /// Goes on without trouble until nothing moves.
+    pub(super) fn come_to_rest(&mut self) {
+        self.is_calm = true;
+        let begin_ms = self.now_ms;
+        for _ in 0..ROUNDS_MAX {
+            if self.fault.is_some() {
+                return;
+            }
+            if self.round() {
+                continue;
+            }
+            let due = self.devices.iter().filter_map(|device| device.client.wake_at).min();
+            match due {
+                Some(at) if at.saturating_sub(begin_ms) < HORIZON_MS => self.now_ms = self.now_ms.max(at),
+                _ if self.is_at_rest() => return,
+                // Somebody has something to do and does not say when.
+                _ => break,
+            }
+        }
+        let unsettled: Vec<String> = self
+            .devices
+            .iter()
+            .filter(|device| !device.client.engine().is_some_and(is_at_rest))
+            .map(|device| {
+                let left = device.client.engine().and_then(|engine| engine.unsettled().ok()).unwrap_or_default();
+                format!("{} (woken at {:?} of {}): {left}", device.name(), device.client.wake_at, self.now_ms)
+            })
+            .collect();
+        self.blame(format!("the world never comes to rest; unsettled: {unsettled:?}"));
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.devices.iter().all(|device| device.client.engine().is_some_and(is_at_rest))
+    }
+
+    /// Everybody does what there is to be done. `true` if anything moved.
+    fn round(&mut self) -> bool {
+        self.now_ms = self.now_ms.saturating_add(20);
+        let mut moved = false;
+        for number in 0..self.sites.len() {
+            if self.sites.get(number).is_some_and(|site| !site.server.is_running()) {
+                self.start_server(number);
+                moved = true;
+            }
+            let unnoticed = self.sites.get_mut(number).map(|site| std::mem::take(&mut site.unnoticed));
+            for connection in unnoticed.unwrap_or_default() {
+                self.serve_batch(number, vec![aside_server::core::Input::Disconnected { connection }]);
+            }
+        }
+        for who in 0..self.devices.len() {
+            for _ in 0..CONNECTIONS_MAX {
+                moved |= self.connect_one(who);
+            }
+            moved |= self.accept_everything(who);
+            let now_ms = self.now_ms;
+            let is_due = self.devices.get(who).and_then(|device| device.client.wake_at).is_some_and(|at| at <= now_ms);
+            if is_due {
+                self.handle(who, Input::Tick);
+                moved = true;
+            }
+        }
+        for number in 0..self.sites.len() {
+            moved |= self.serve_everything(number);
+        }
+        for who in 0..self.devices.len() {
+            let mut left = FRAMES_MAX;
+            while left > 0 && self.receive_one(who) {
+                (left, moved) = (left - 1, true);
+            }
+        }
+        moved
+    }
+}
+
+/// Whether nothing moves in an engine: settled, or without an account.
+fn is_at_rest(engine: &Engine) -> bool {
+    let has_no_account = matches!(engine.join_state(), Ok(JoinState::NotJoined));
+    // A paused conversation keeps its queue; the check says so by name.
+    let is_paused = engine
+        .conversations()
+        .unwrap_or_default()
+        .iter()
+        .any(|conversation| conversation.state == ConversationState::Paused && !conversation.left);
+    has_no_account || is_paused || engine.is_settled_but_for_refused().unwrap_or(false)
+}

@@ -1,0 +1,54 @@
+//! Who lives in a world: accounts, the devices of each, and the servers that they have their accounts on.
+
+use crate::client::Client;
+use crate::server::Server;
+use aside_protocol::address::{AccountAddress, ServerAddress};
+use aside_protocol::id::DeviceId;
+use aside_protocol::inbox::InviteToken;
+use aside_protocol::link::{ContactLink, ServerPin};
+
+/// A server with what people know of it.
+pub(crate) struct Site {
+    pub server: Server,
+    pub pin: ServerPin,
+    /// Nobody starts it again before the end of the chapter.
+    pub is_held_down: bool,
+    /// Connections that broke without the server having noticed.
+    pub unnoticed: Vec<aside_server::core::ConnectionId>,
+}
+
+impl Site {
+    pub fn address(&self) -> &ServerAddress {
+        &self.pin.address
+    }
+}
+
+/// Somebody.
+pub(crate) struct Person {
+    pub address: AccountAddress,
+    pub invite: InviteToken,
+    /// The home server's place among the sites.
+    pub home: usize,
+    /// What they hand to others.
+    pub link: Option<ContactLink>,
+    /// Whom they are to know, by place among the people.
+    pub friends: Vec<usize>,
+}
+
+/// A device: a program over a database, which crashes, and is switched off for days.
+pub(crate) struct Device {
+    /// Whose.
+    pub person: usize,
+    pub client: Client,
+    /// Switched off until the chapter's end.
+    pub is_away: bool,
+    /// Itself, as others see it; known once it has an account.
+    pub id: Option<(AccountAddress, DeviceId)>,
+}
+
+impl Device {
+    /// For the trace.
+    pub fn name(&self) -> &str {
+        &self.client.name
+    }
+}

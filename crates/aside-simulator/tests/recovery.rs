@@ -1,0 +1,320 @@
+//! Losing every device, and coming back with the words alone: from the server, from a file, and from neither where
+//! somebody lies.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use aside_engine::input::{Answer, Command, ConnectionKind, LostDevices, RestoreFrom, Verification};
+use aside_engine::recovery::{RestoreState, TypedPhrase};
+use aside_engine::view::{ConversationState, JoinState};
+use aside_protocol::frame::ServerFrame;
+use aside_protocol::frame::account::{Answer as Reply, FromServer};
+use aside_protocol::key::PublicKey;
+use aside_protocol::refusal::Refusal;
+use aside_simulator::calm::Calm;
+
+/// Two friends who have talked; the first one's account is backed up.
+fn talked(seed: u64) -> (Calm, String) {
+    let mut calm = Calm::new(seed, 2);
+    calm.befriend(0, 1);
+    calm.write(0, "the first words").unwrap();
+    calm.settle();
+    calm.write(1, "the answer").unwrap();
+    calm.settle();
+    let conversation = calm.first_conversation(0).unwrap().id;
+    calm.command(0, Command::SetVerified { conversation, verified: Verification::Verified }).unwrap();
+    let words = calm.engine(0).unwrap().phrase().unwrap().unwrap().join(" ");
+    calm.back_up(0);
+    calm.settle();
+    calm.wait_ms(2_000);
+    calm.settle();
+    assert!(calm.engine(0).unwrap().recovery_state().unwrap().backup.at.is_some(), "the backup is on the server");
+    (calm, words)
+}
+
+fn from_server(calm: &Calm, words: &str) -> Command {
+    let address = "p0@calm.example".parse().unwrap();
+    let from = RestoreFrom::Server { address, server: calm.pin(), is_claimed: true };
+    restore(words, from)
+}
+
+fn restore(words: &str, from: RestoreFrom) -> Command {
+    Command::Restore { phrase: TypedPhrase::new(words.to_owned()), from, lost: LostDevices::Revoke }
+}
+
+/// Everything that is there after a restore.
+fn assert_back(calm: &Calm, who: usize) {
+    let engine = calm.engine(who).unwrap();
+    assert_eq!(engine.restore_state(), RestoreState::None);
+    let JoinState::Joined(account) = engine.join_state().unwrap() else { panic!("{:?}", engine.join_state()) };
+    assert_eq!(account.address.to_string(), "p0@calm.example");
+    assert_eq!(calm.texts(who), ["the first words", "the answer"]);
+    let contacts = calm.contacts(who);
+    assert_eq!(contacts.len(), 1);
+    assert!(contacts[0].verified);
+    // No group state came back: the friend's device has let this one in, or is asked to.
+    let state = calm.first_conversation(who).unwrap().state;
+    assert!(matches!(state, ConversationState::Active | ConversationState::Pending), "{state:?}");
+    let recovery = engine.recovery_state().unwrap();
+    assert!(recovery.confirmed && engine.phrase().unwrap().is_none(), "the words are not written down");
+    assert_eq!(engine.sign_in_refusal(), None);
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+fn failure(calm: &Calm, who: usize) -> String {
+    match calm.engine(who).unwrap().restore_state() {
+        RestoreState::Failed { words } => words,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Nothing of the account was changed: the device that was only switched off goes on.
+fn assert_untouched(mut calm: Calm, restored: usize) {
+    assert_eq!(calm.engine(restored).unwrap().join_state().unwrap(), JoinState::NotJoined);
+    calm.be_honest();
+    calm.start(0);
+    calm.settle();
+    calm.write(0, "still here").unwrap();
+    calm.settle();
+    assert_eq!(calm.texts(1).last().unwrap(), "still here");
+    assert_eq!(calm.engine(0).unwrap().sign_in_refusal(), None);
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+#[test]
+fn after_the_loss_of_all_devices_address_and_words_bring_everything_back_from_the_server() {
+    let (mut calm, words) = talked(1);
+    calm.stop(0);
+    let new = calm.newcomer();
+    let command = from_server(&calm, &words);
+    calm.attempt(new, command).unwrap();
+    calm.settle();
+    assert_back(&calm, new);
+    // The conversation goes on with a fresh leaf, in both directions.
+    calm.write(new, "I am back").unwrap();
+    calm.settle();
+    calm.write(1, "welcome").unwrap();
+    calm.settle();
+    for who in [new, 1] {
+        assert_eq!(calm.texts(who), ["the first words", "the answer", "I am back", "welcome"]);
+    }
+    assert_eq!(calm.first_conversation(1).unwrap().state, ConversationState::Active, "root signed: nobody is alarmed");
+    // The lost device is no longer of the account.
+    calm.start(0);
+    calm.settle();
+    assert!(calm.engine(0).unwrap().sign_in_refusal().is_some());
+}
+
+#[test]
+fn a_file_and_the_words_bring_everything_back() {
+    let (mut calm, words) = talked(2);
+    let new = calm.newcomer();
+    calm.command(0, Command::MakeBackupFile).unwrap();
+    let (parts, bytes) = calm.engine(0).unwrap().backup_file_size().unwrap();
+    assert!(bytes >= 64 * 1024);
+    for part in 0..parts {
+        let bytes = calm.engine(0).unwrap().backup_file_part(part).unwrap().unwrap();
+        calm.command(new, Command::TakeBackupFile { part, bytes }).unwrap();
+    }
+    calm.stop(0);
+    calm.attempt(new, restore(&words, RestoreFrom::File)).unwrap();
+    calm.settle();
+    assert_back(&calm, new);
+}
+
+#[test]
+fn a_damaged_file_and_other_words_are_refused_before_anybody_is_asked() {
+    let (mut calm, words) = talked(3);
+    let new = calm.newcomer();
+    calm.command(0, Command::MakeBackupFile).unwrap();
+    let whole = calm.engine(0).unwrap().backup_file_part(0).unwrap().unwrap();
+    let other = calm.engine(1).unwrap().phrase().unwrap().unwrap().join(" ");
+    let take = |calm: &mut Calm, bytes: Vec<u8>, words: &str| {
+        calm.command(new, Command::TakeBackupFile { part: 0, bytes }).unwrap();
+        calm.attempt(new, restore(words, RestoreFrom::File)).unwrap_err()
+    };
+    assert!(take(&mut calm, whole.clone(), &other).contains("do not open this backup"));
+    assert!(take(&mut calm, whole[..whole.len() - 1].to_vec(), &words).contains("damaged or cut off"));
+    let mut changed = whole;
+    changed[40_000] ^= 1;
+    assert!(take(&mut calm, changed, &words).contains("damaged or cut off"));
+    assert_eq!(calm.engine(new).unwrap().wanted().unwrap(), Vec::new());
+    calm.stop(0);
+    assert_untouched(calm, new);
+}
+
+#[test]
+fn another_accounts_words_are_not_let_in() {
+    let (mut calm, _) = talked(4);
+    let other = calm.engine(1).unwrap().phrase().unwrap().unwrap().join(" ");
+    calm.stop(0);
+    let new = calm.newcomer();
+    let command = from_server(&calm, &other);
+    calm.attempt(new, command).unwrap();
+    calm.settle();
+    assert!(failure(&calm, new).contains("lets nobody in with these words"), "{}", failure(&calm, new));
+    assert_untouched(calm, new);
+}
+
+#[test]
+fn a_server_that_is_not_the_one_in_the_backup_is_refused_though_it_shows_the_true_backup() {
+    let (mut calm, words) = talked(5);
+    calm.stop(0);
+    let new = calm.newcomer();
+    let address = "p0@calm.example".parse().unwrap();
+    let server = aside_protocol::link::ServerPin { identity_key: PublicKey([9; 32]), ..calm.pin() };
+    let from = RestoreFrom::Server { address, server, is_claimed: true };
+    calm.attempt(new, restore(&words, from)).unwrap();
+    calm.settle();
+    assert!(failure(&calm, new).contains("is not the server that this account was made on"));
+    assert_untouched(calm, new);
+}
+
+/// Restores while the server changes what it shows of the backup; gives the words of the refusal.
+fn restored_with_a_lie(seed: u64, lie: impl Fn(u64, u32, Vec<u8>) -> Result<Reply, Refusal> + 'static) -> String {
+    let (mut calm, words) = talked(seed);
+    calm.stop(0);
+    let new = calm.newcomer();
+    calm.lie(move |who, kind, bytes: Vec<u8>| {
+        if who != new || kind != ConnectionKind::Account {
+            return vec![bytes];
+        }
+        vec![match FromServer::decode(&bytes) {
+            Ok(ServerFrame::Answer(id, Reply::Backup { generation, parts, bytes })) => {
+                match lie(generation, parts, bytes) {
+                    Ok(answer) => FromServer::Answer(id, answer).encode(),
+                    Err(refusal) => FromServer::Refused(id, refusal).encode(),
+                }
+            }
+            _ => bytes,
+        }]
+    });
+    let command = from_server(&calm, &words);
+    calm.attempt(new, command).unwrap();
+    calm.settle();
+    let words = failure(&calm, new);
+    assert_untouched(calm, new);
+    words
+}
+
+#[test]
+fn a_backup_that_the_server_damages_cuts_off_relabels_swaps_or_withholds_is_refused_and_said() {
+    let shown = |generation: u64, parts: u32, bytes: Vec<u8>| Ok(Reply::Backup { generation, parts, bytes });
+    let damaged = restored_with_a_lie(10, move |generation, parts, mut bytes: Vec<u8>| {
+        bytes[50_000] ^= 1;
+        shown(generation, parts, bytes)
+    });
+    assert!(damaged.contains("damaged or cut off"), "{damaged}");
+    let cut = restored_with_a_lie(11, move |generation, parts, mut bytes: Vec<u8>| {
+        bytes.truncate(60_000);
+        shown(generation, parts, bytes)
+    });
+    assert!(cut.contains("damaged or cut off"), "{cut}");
+    let relabelled = restored_with_a_lie(12, move |generation, parts, bytes| shown(generation + 1, parts, bytes));
+    assert!(relabelled.contains("as another one than it is"), "{relabelled}");
+    let somebody_elses = {
+        let mut calm = Calm::new(99, 1);
+        calm.command(0, Command::MakeBackupFile).unwrap();
+        calm.engine(0).unwrap().backup_file_part(0).unwrap().unwrap()
+    };
+    let swapped = restored_with_a_lie(13, move |generation, _, _| shown(generation, 1, somebody_elses.clone()));
+    assert!(swapped.contains("do not open this backup"), "{swapped}");
+    let withheld = restored_with_a_lie(14, |_, _, _| Err(Refusal::NoBackup));
+    assert!(withheld.contains("cannot show that it is the right one"), "{withheld}");
+    let endless = restored_with_a_lie(15, move |generation, parts, bytes| shown(generation, parts + 5_000, bytes));
+    assert!(endless.contains("damaged or cut off"), "{endless}");
+}
+
+#[test]
+fn a_restore_that_is_interrupted_anywhere_goes_on_with_the_same_device_when_the_words_are_typed_again() {
+    for stop_after in 1..8 {
+        let (mut calm, words) = talked(20 + stop_after);
+        calm.stop(0);
+        let new = calm.newcomer();
+        let command = from_server(&calm, &words);
+        let mut frames = 0;
+        // So many answers arrive, and then none.
+        calm.lie(move |who, kind, bytes: Vec<u8>| {
+            frames += u64::from(who == new && kind == ConnectionKind::Account);
+            if who == new && frames > stop_after { Vec::new() } else { vec![bytes] }
+        });
+        calm.attempt(new, command.clone()).unwrap();
+        calm.settle();
+        calm.stop(new);
+        calm.be_honest();
+        calm.start(new);
+        calm.settle();
+        if calm.engine(new).unwrap().join_state().unwrap() == JoinState::NotJoined {
+            calm.attempt(new, command).unwrap();
+            calm.settle();
+        }
+        assert_back(&calm, new);
+    }
+}
+
+#[test]
+fn the_newest_backup_is_tried_by_itself_and_said_to_be_unusable_when_it_is() {
+    let (mut calm, _) = talked(30);
+    let backup = |calm: &Calm| calm.engine(0).unwrap().recovery_state().unwrap().backup;
+    assert_eq!(backup(&calm).ok, None);
+    calm.wait_ms(3_700_000);
+    calm.settle();
+    assert_eq!(backup(&calm).ok, Some(true));
+
+    // A server that went back to an older one.
+    calm.lie(|_, _, bytes: Vec<u8>| {
+        vec![match FromServer::decode(&bytes) {
+            Ok(ServerFrame::Answer(id, Reply::Backup { parts, bytes, .. })) => {
+                FromServer::Answer(id, Reply::Backup { generation: 1, parts, bytes }).encode()
+            }
+            _ => bytes,
+        }]
+    });
+    calm.wait_ms(3_700_000);
+    calm.settle();
+    assert_eq!(backup(&calm).ok, Some(false));
+    assert!(backup(&calm).words.unwrap().contains("older backup"));
+
+    // Once it is honest again, a fresh one takes its place and is tried at once.
+    calm.be_honest();
+    calm.wait_ms(120_000);
+    calm.settle();
+    calm.wait_ms(120_000);
+    calm.settle();
+    assert_eq!((backup(&calm).ok, backup(&calm).words), (Some(true), None));
+}
+
+#[test]
+fn a_server_without_room_is_said_in_words_and_asked_again_the_next_day() {
+    let mut calm = Calm::new(40, 1);
+    calm.back_up(0);
+    let mut is_signed_in = false;
+    calm.lie(move |_, _, bytes: Vec<u8>| {
+        vec![match FromServer::decode(&bytes) {
+            Ok(ServerFrame::Answer(id, Reply::Done)) if std::mem::replace(&mut is_signed_in, true) => {
+                FromServer::Refused(id, Refusal::BackupFull { bytes_max: 1_000 }).encode()
+            }
+            _ => bytes,
+        }]
+    });
+    calm.settle();
+    let backup = calm.engine(0).unwrap().recovery_state().unwrap().backup;
+    assert_eq!(backup.at, None);
+    assert!(backup.words.unwrap().contains("at most 1000 bytes"));
+    calm.be_honest();
+    calm.wait_ms(86_400_000);
+    calm.settle();
+    assert!(calm.engine(0).unwrap().recovery_state().unwrap().backup.at.is_some());
+}
+
+#[test]
+fn words_that_were_confirmed_are_gone_and_still_restore() {
+    let (mut calm, words) = talked(50);
+    let phrase = TypedPhrase::new(words.clone());
+    assert_eq!(calm.command(0, Command::ConfirmPhrase { phrase }), Some(Answer::Done));
+    assert_eq!(calm.engine(0).unwrap().phrase().unwrap(), None);
+    calm.stop(0);
+    let new = calm.newcomer();
+    let command = from_server(&calm, &words);
+    calm.attempt(new, command).unwrap();
+    calm.settle();
+    assert_back(&calm, new);
+}
