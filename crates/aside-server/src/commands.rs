@@ -6,7 +6,7 @@ use anyhow::Context;
 use aside_protocol::address::ServerAddress;
 use aside_protocol::inbox::InviteToken;
 use aside_protocol::link::{InviteLink, ServerPin};
-use aside_server::config::{Config, TlsMode};
+use aside_server::config::Config;
 use aside_server::control;
 use aside_server::day::Date;
 use aside_server::keys::{Seed, Seeds, ServerDir};

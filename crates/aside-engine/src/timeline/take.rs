@@ -165,7 +165,10 @@ pub(crate) fn delete(
     if owned.sender != *author {
         return Ok(());
     }
-    context.db.prepare_cached("UPDATE messages SET text = '', deleted = 1, edited = 0 WHERE id = ?")?.execute(params![target])?;
+    context
+        .db
+        .prepare_cached("UPDATE messages SET text = '', deleted = 1, edited = 0 WHERE id = ?")?
+        .execute(params![target])?;
     heal::content::forget_words(context, target)?;
     context.db.prepare_cached("DELETE FROM reactions WHERE message = ?")?.execute(params![target])?;
     context.changed(Change::Message(*target));

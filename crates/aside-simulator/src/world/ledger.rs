@@ -144,7 +144,7 @@ impl World {
         let Some(engine) = device.client.engine() else { return };
         let mut seen = Vec::new();
         let changed = &device.client.changed;
-        let told: BTreeSet<MessageId> = changed.iter().filter_map(|change| message_of(change)).collect();
+        let told: BTreeSet<MessageId> = changed.iter().filter_map(message_of).collect();
         for id in told {
             let Ok(Some(message)) = engine.message(&id) else { continue };
             if matches!(message.delivery, Some(Delivery::Sent | Delivery::Delivered | Delivery::Read)) {

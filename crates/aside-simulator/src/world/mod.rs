@@ -38,11 +38,21 @@ const SHORT_DAYS: usize = 7;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Came {
     /// It was carried out.
-    Done(Answer),
+    Done(Box<Answer>),
     /// It was declined, or the program ended before it.
     Not,
     /// The program ended before it could answer.
     Unknown,
+}
+
+impl Came {
+    /// What the device answered, of a command that was carried out.
+    pub(crate) fn answer(self) -> Option<Answer> {
+        match self {
+            Self::Done(answer) => Some(*answer),
+            Self::Not | Self::Unknown => None,
+        }
+    }
 }
 
 /// One world.
@@ -241,7 +251,7 @@ impl World {
         let Some(device) = self.devices.get_mut(who) else { return Came::Not };
         let (answer, broken) = device.client.command(now, command, crash);
         let came = match answer {
-            Some(answer) => Came::Done(answer),
+            Some(answer) => Came::Done(Box::new(answer)),
             None if matches!(crash, Crash::AfterOutputs(_)) && !device.client.is_running() => Came::Unknown,
             None => Came::Not,
         };

@@ -38,7 +38,7 @@ impl World {
         let members = self.choose(known, many);
         let title = format!("group {}", self.number());
         let came = self.command(who, Command::CreateGroup { title, members: members.clone() });
-        if let Came::Done(Answer::Conversation(group)) = came {
+        if let Some(Answer::Conversation(group)) = came.answer() {
             for member in members {
                 self.wish(who, group, Wish::In(member), true);
             }

@@ -1,7 +1,6 @@
 //! Getting an account, handing out a link, adding those whom one shall know, accepting strangers.
 
 use super::World;
-use crate::world::Came;
 use aside_engine::input::{Answer, Command};
 use aside_engine::view::{ContactState, ConversationState, JoinState};
 use aside_protocol::link::{ContactLink, InviteLink};
@@ -11,7 +10,7 @@ impl World {
     pub(super) fn get_ready(&mut self, who: usize) -> bool {
         let Some(command) = self.next_necessity(who) else { return false };
         let Some(person) = self.devices.get(who).map(|device| device.person) else { return false };
-        if let Came::Done(Answer::ContactLink { link, .. }) = self.command(who, command)
+        if let Some(Answer::ContactLink { link, .. }) = self.command(who, command).answer()
             && let Some(person) = self.people.get_mut(person)
         {
             person.link = Some(link);

@@ -1,7 +1,6 @@
 //! Writing, editing, deleting, reacting, reading.
 
 use super::World;
-use crate::world::Came;
 use aside_engine::content::MessageId;
 use aside_engine::input::{Answer, Command, Presence};
 use aside_engine::view::{Message, MessageKind};
@@ -12,13 +11,10 @@ impl World {
     pub(super) fn write(&mut self, who: usize) -> Option<MessageId> {
         let conversation = self.some_conversation(who)?.id;
         let text = format!("{} of {}", self.number(), self.devices.get(who)?.name());
-        match self.command(who, Command::SendText { conversation, text, reply_to: None }) {
-            Came::Done(Answer::Message(id)) => {
-                self.ledger.written.push((who, id));
-                Some(id)
-            }
-            _ => None,
-        }
+        let came = self.command(who, Command::SendText { conversation, text, reply_to: None });
+        let Some(Answer::Message(id)) = came.answer() else { return None };
+        self.ledger.written.push((who, id));
+        Some(id)
     }
 
     /// A member with ill will sends the same content twice, as two entries.
