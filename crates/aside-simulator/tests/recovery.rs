@@ -2,18 +2,26 @@
 //! somebody lies.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use aside_engine::input::{Answer, Command, ConnectionKind, LostDevices, RestoreFrom, Verification};
+use aside_engine::input::{
+    Answer, Command, ConnectionKind, DeviceCommand, History, LostDevices, RestoreFrom, Verification,
+};
 use aside_engine::recovery::{RestoreState, TypedPhrase};
-use aside_engine::view::{ConversationState, JoinState};
+use aside_engine::settings::Settings;
+use aside_engine::view::{ConversationState, JoinState, parse_device_id};
 use aside_protocol::frame::ServerFrame;
-use aside_protocol::frame::account::{Answer as Reply, FromServer};
+use aside_protocol::frame::account::{Answer as Reply, FromClient, FromServer, Request};
 use aside_protocol::key::PublicKey;
 use aside_protocol::refusal::Refusal;
 use aside_simulator::calm::Calm;
 
 /// Two friends who have talked; the first one's account is backed up.
 fn talked(seed: u64) -> (Calm, String) {
-    let mut calm = Calm::new(seed, 2);
+    talked_among(seed, 2)
+}
+
+/// As [`talked`], in a world of more people.
+fn talked_among(seed: u64, people: usize) -> (Calm, String) {
+    let mut calm = Calm::new(seed, people);
     calm.befriend(0, 1);
     calm.write(0, "the first words").unwrap();
     calm.settle();
@@ -37,7 +45,15 @@ fn from_server(calm: &Calm, words: &str) -> Command {
 }
 
 fn restore(words: &str, from: RestoreFrom) -> Command {
-    Command::Restore { phrase: TypedPhrase::new(words.to_owned()), from, lost: LostDevices::Revoke }
+    let phrase = TypedPhrase::new(words.to_owned());
+    Command::Restore { phrase, from, lost: LostDevices::Revoke }
+}
+
+fn keeping(command: Command) -> Command {
+    match command {
+        Command::Restore { phrase, from, .. } => Command::Restore { phrase, from, lost: LostDevices::Keep },
+        other => other,
+    }
 }
 
 /// Everything that is there after a restore.
@@ -317,4 +333,149 @@ fn words_that_were_confirmed_are_gone_and_still_restore() {
     calm.attempt(new, command).unwrap();
     calm.settle();
     assert_back(&calm, new);
+}
+
+/// What a device says of all devices: name, whether it is the one, whether it was revoked.
+fn devices(calm: &Calm, who: usize) -> Vec<(String, bool, bool)> {
+    let devices = calm.engine(who).unwrap().devices().unwrap().into_iter();
+    devices.map(|device| (device.name, device.is_this, device.revoked_at.is_some())).collect()
+}
+
+/// With the words, so that nobody is alarmed.
+fn revoke(calm: &mut Calm, by: usize, name: &str, words: &str) {
+    let devices = calm.engine(by).unwrap().devices().unwrap();
+    let device = devices.iter().find(|device| device.name == name).unwrap();
+    let device = parse_device_id(&device.id).unwrap();
+    let phrase = Some(TypedPhrase::new(words.to_owned()));
+    assert_eq!(calm.command(by, Command::Device(DeviceCommand::Revoke { device, phrase })), Some(Answer::Done));
+}
+
+/// Everybody says something, and all of them read it.
+fn assert_talk_goes_on(calm: &mut Calm, speakers: &[usize]) {
+    let before = calm.texts(speakers[0]).len();
+    let mut said = Vec::new();
+    for who in speakers {
+        said.push(format!("{who} says"));
+        calm.write(*who, said.last().unwrap());
+        calm.settle();
+    }
+    for who in speakers {
+        let texts = calm.texts(*who);
+        assert!(texts.len() >= before && texts.ends_with(&said), "p{who}: {texts:?}");
+    }
+}
+
+#[test]
+fn a_restored_account_links_further_devices_and_is_found_by_the_links_that_it_gave() {
+    let (mut calm, words) = talked_among(60, 3);
+    calm.stop(0);
+    let new = calm.newcomer();
+    let command = from_server(&calm, &words);
+    calm.attempt(new, command).unwrap();
+    calm.settle();
+    assert_back(&calm, new);
+    assert_eq!(devices(&calm, new), [("Restored device".to_owned(), true, false)]);
+    let laptop = calm.link_device(new, "Laptop", History::All);
+    calm.settle_over(20_000);
+    assert_eq!(calm.engine(laptop).unwrap().linking().unwrap(), None, "everything has come");
+    assert_eq!(calm.texts(laptop), ["the first words", "the answer"]);
+    assert!(calm.contacts(laptop)[0].verified);
+    let settings = Settings { typing_indicators: false, ..Settings::default() };
+    calm.command(laptop, Command::PutSettings(settings.clone()));
+    calm.settle();
+    assert_eq!(calm.engine(new).unwrap().settings().unwrap(), settings);
+    assert_talk_goes_on(&mut calm, &[new, laptop, 1]);
+    let conversation = calm.first_conversation(laptop).unwrap().id;
+    let through = calm.timeline(laptop).last().unwrap().position;
+    calm.command(laptop, Command::MarkRead { conversation, through });
+    calm.settle();
+    assert_eq!(calm.first_conversation(new).unwrap().unread_count, 0);
+    // A link that the lost device gave still leads to the account, on both of its devices.
+    calm.befriend(2, 0);
+    calm.settle_over(30_000);
+    calm.write(2, "by your old link");
+    calm.settle();
+    for who in [new, laptop] {
+        assert_eq!(calm.texts(who), ["by your old link"], "p{who}");
+        assert_eq!(calm.contacts(who).len(), 2);
+    }
+    revoke(&mut calm, new, "Laptop", &words);
+    calm.settle_over(30_000);
+    assert_talk_goes_on(&mut calm, &[new, 2]);
+    assert!(!calm.texts(laptop).contains(&"2 says".to_owned()));
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+#[test]
+fn devices_that_are_kept_go_on_and_act_for_the_account_with_its_new_keys() {
+    let (mut calm, words) = talked(61);
+    let laptop = calm.link_device(0, "Laptop", History::All);
+    calm.settle_over(5_000);
+    // One of them hears of it much later.
+    calm.stop(0);
+    let new = calm.newcomer();
+    let command = keeping(from_server(&calm, &words));
+    calm.attempt(new, command).unwrap();
+    calm.settle_over(120_000);
+    assert_back(&calm, new);
+    assert_talk_goes_on(&mut calm, &[new, laptop, 1]);
+    calm.start(0);
+    calm.settle_over(120_000);
+    assert_talk_goes_on(&mut calm, &[new, laptop, 1, 0]);
+    for who in [0, laptop, new] {
+        assert_eq!(calm.engine(who).unwrap().sign_in_refusal(), None);
+        let mut names: Vec<_> = devices(&calm, who).into_iter().map(|(name, _, revoked)| (name, revoked)).collect();
+        names.sort();
+        let expected = ["First device", "Laptop", "Restored device"].map(|name| (name.to_owned(), false));
+        assert_eq!(names, expected, "p{who}");
+    }
+    // What is set on one is set on all.
+    let settings = Settings { typing_indicators: false, ..Settings::default() };
+    calm.command(laptop, Command::PutSettings(settings.clone()));
+    calm.settle();
+    for who in [0, new] {
+        assert_eq!(calm.engine(who).unwrap().settings().unwrap(), settings, "p{who}");
+    }
+    // They hold the new account key: one links a device, another takes one out.
+    let tablet = calm.link_device(laptop, "Tablet", History::All);
+    calm.settle_over(60_000);
+    assert_eq!(calm.engine(tablet).unwrap().linking().unwrap(), None);
+    revoke(&mut calm, 0, "Laptop", &words);
+    calm.settle_over(120_000);
+    assert_talk_goes_on(&mut calm, &[new, 0, tablet, 1]);
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+#[test]
+fn a_device_that_the_server_makes_up_is_not_kept() {
+    let (mut calm, words) = talked(62);
+    let stranger = std::rc::Rc::new(std::cell::RefCell::new(None));
+    let new = calm.newcomer();
+    let keep = stranger.clone();
+    calm.lie(move |who, kind, bytes: Vec<u8>| {
+        let Ok(ServerFrame::Answer(id, Reply::Account(mut account))) = FromServer::decode(&bytes) else {
+            return vec![bytes];
+        };
+        match (kind, who) {
+            (ConnectionKind::Account, 1) => *keep.borrow_mut() = account.devices.first().cloned(),
+            (ConnectionKind::Account, who) if who == new => account.devices.extend(keep.borrow().clone()),
+            _ => {}
+        }
+        vec![FromServer::Answer(id, Reply::Account(account)).encode()]
+    });
+    // The other account looks at itself, and the server notes its device.
+    calm.wait_ms(86_400_000);
+    calm.settle();
+    assert!(stranger.borrow().is_some());
+    calm.stop(0);
+    let command = keeping(from_server(&calm, &words));
+    calm.reached_server(new);
+    calm.attempt(new, command).unwrap();
+    calm.settle();
+    assert!(failure(&calm, new).contains("do not check out"), "{}", failure(&calm, new));
+    let asked: Vec<_> = calm.reached_server(new).iter().map(|(_, bytes)| FromClient::decode(bytes).unwrap()).collect();
+    assert!(asked.iter().any(|frame| matches!(frame, FromClient::Request(_, Request::GetAccount))));
+    let certifies = |frame: &FromClient| matches!(frame, FromClient::Request(_, Request::PutKeySet(_)));
+    assert!(!asked.iter().any(certifies), "its key was certified");
+    assert_untouched(calm, new);
 }

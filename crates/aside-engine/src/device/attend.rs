@@ -16,7 +16,7 @@ use aside_mls::KeyPackageError;
 use aside_protocol::frame::account::Request;
 use aside_protocol::frame::anonymous::DeviceKeyPackage;
 use aside_protocol::id::ChannelId;
-use aside_protocol::identity::{CredentialError, DirectoryAccount, MemberCredential};
+use aside_protocol::identity::{CredentialError, DeviceRecord, DirectoryAccount, KeySet, MemberCredential};
 use rusqlite::params;
 
 /// How long another device's turn is waited for, in milliseconds, before this one does the same.
@@ -189,38 +189,44 @@ pub(crate) fn account_seen(
         return Ok(());
     }
     for record in &account.devices {
-        let credential = MemberCredential {
-            address: identity.address.clone(),
-            root_key: account.root_key,
-            key_sets: account.key_sets.clone(),
-            certificate: record.certificate.clone(),
-        };
-        let holds = credential.verify_known(&identity.root_key, &identity.key_sets).is_ok() && record.verify().is_ok();
-        if !holds || row::find(context.db, &record.certificate.device)?.is_some() {
-            continue;
-        }
-        let device = Device {
-            id: record.certificate.device,
-            record: record.clone(),
-            name: "A new device".into(),
-            added_ms: context.now.unix_ms,
-            revoked_ms: None,
-            history_from_ms: Some(0),
-        };
-        row::put(context, &device)?;
-        // Its name is told by the device that linked it.
-        super::sync::unsynced_device(context, &device.id)?;
+        meet(heart, context, &account.key_sets, record)?;
     }
     note_revoked(heart, context, &account.key_sets)?;
     all(heart, context, Haste::OthersFirst)
 }
 
-/// Whoever shows a chain of this account that goes on from the known one and revokes this device, proves it.
-pub(crate) fn note_revoked(
+/// Writes down a device of this account that another one has certified, unless it is known.
+pub(crate) fn meet(
     heart: &Heart,
     context: &mut Context<'_>,
-    key_sets: &[aside_protocol::identity::KeySet],
+    key_sets: &[KeySet],
+    record: &DeviceRecord,
 ) -> Result<(), EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let credential = MemberCredential {
+        key_sets: key_sets.to_vec(),
+        certificate: record.certificate.clone(),
+        ..identity.credential()
+    };
+    let holds = credential.verify_known(&identity.root_key, &identity.key_sets).is_ok() && record.verify().is_ok();
+    if !holds || row::find(context.db, &record.certificate.device)?.is_some() {
+        return Ok(());
+    }
+    let device = Device {
+        id: record.certificate.device,
+        record: record.clone(),
+        name: "A new device".into(),
+        added_ms: context.now.unix_ms,
+        revoked_ms: None,
+        history_from_ms: Some(0),
+    };
+    row::put(context, &device)?;
+    // Its name is told by the device that linked it.
+    super::sync::unsynced_device(context, &device.id)
+}
+
+/// Whoever shows a chain of this account that goes on from the known one and revokes this device, proves it.
+pub(crate) fn note_revoked(heart: &Heart, context: &mut Context<'_>, key_sets: &[KeySet]) -> Result<(), EngineError> {
     let Some(identity) = &heart.identity else { return Ok(()) };
     let credential = MemberCredential { key_sets: key_sets.to_vec(), ..identity.credential() };
     let goes_on = key_sets.get(..identity.key_sets.len()) == Some(identity.key_sets.as_slice());

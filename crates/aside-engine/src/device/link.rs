@@ -186,14 +186,15 @@ fn approve(
         history_from_ms: match history {
             History::All => Some(0),
             History::Month => Some(context.now.unix_ms.saturating_sub(MONTH_MS)),
-            History::Nothing => None,
+            // What is said from here on it has, also in a conversation that it enters later.
+            History::Nothing => Some(context.now.unix_ms),
         },
     };
     let (server, own_token) = (identity.server, identity.own_token);
     row::put(context, &device)?;
     job::add(context, server, &Job::PutDeliveryToken(own_token.hash(), None))?;
     job::add(context, server, &Job::AddDevice(record, Hash(*secret)))?;
-    sync::found(heart, context)?;
+    sync::found_with_others(heart, context)?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! commit without the revoked leaf (P-7.8 to P-7.11). What the device holds it keeps; it reads nothing later.
 
 use super::row::{self, Device};
-use super::{DeviceLetter, attend};
+use super::{DeviceLetter, attend, sync};
 use crate::Heart;
 use crate::account;
 use crate::channel::intent::{self, Intent};
@@ -35,6 +35,13 @@ pub(crate) struct NewKeys {
     key_sets: Vec<KeySet>,
     #[n(2)]
     records: Vec<DeviceRecord>,
+}
+
+impl NewKeys {
+    /// Of a chain that was put, and the devices that remain.
+    pub fn new(account_seed: Vec<u8>, key_sets: Vec<KeySet>, records: Vec<DeviceRecord>) -> Self {
+        Self { account_seed, key_sets, records }
+    }
 }
 
 impl std::fmt::Debug for NewKeys {
@@ -161,17 +168,25 @@ pub(crate) fn put(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), En
     let Some(Pending { device, keys }) = pending(context)? else { return Ok(()) };
     context.db.execute("DELETE FROM key_change", [])?;
     adopt(heart, context, &keys)?;
+    tell(heart, context, &keys)?;
+    sync::found_with_others(heart, context)?;
     let Some(identity) = &heart.identity else { return Ok(()) };
-    for record in keys.records.iter().filter(|record| record.certificate.device != identity.device()) {
-        let to = super::recipient(identity, record);
-        inbox::send_to_device(heart, context, identity, &to, DeviceLetter::NewKeys(Box::new(keys.clone())))?;
-    }
     let address = identity.address.clone();
     // What waited for this goes out behind the removal.
     for channel in channels(context)? {
         intent::want(context, channel, &Intent::RemoveDevice(address.clone(), device))?;
         intent::want(context, channel, &Intent::Renew)?;
         heart.stirred.insert(channel);
+    }
+    Ok(())
+}
+
+/// Sends the account's other devices what they go on with.
+pub(crate) fn tell(heart: &Heart, context: &mut Context<'_>, keys: &NewKeys) -> Result<(), EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    for record in keys.records.iter().filter(|record| record.certificate.device != identity.device()) {
+        let to = super::recipient(identity, record);
+        inbox::send_to_device(heart, context, identity, &to, DeviceLetter::NewKeys(Box::new(keys.clone())))?;
     }
     Ok(())
 }
@@ -209,6 +224,9 @@ fn adopt(heart: &mut Heart, context: &mut Context<'_>, keys: &NewKeys) -> Result
         row::put(context, &Device { record, revoked_ms, ..device })?;
     }
     heart.identity = account::load(context.db)?;
+    for record in &keys.records {
+        attend::meet(heart, context, &keys.key_sets, record)?;
+    }
     let Some(identity) = &heart.identity else { return Ok(()) };
     job::add(context, server, &Job::PutDeliveryToken(identity.own_token.hash(), None))?;
     job::add(context, server, &Job::RevokeDeliveryToken(old_token.hash()))?;
@@ -249,6 +267,7 @@ pub(crate) fn take(
         return Ok(());
     }
     adopt(heart, context, keys)?;
+    sync::found_with_others(heart, context)?;
     for channel in channels(context)? {
         let due_ms = context.now.unix_ms.saturating_add(context.random_ms(RENEW_WITHIN_MS));
         intent::want_at(context, channel, &Intent::Renew, due_ms)?;

@@ -10,6 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 /// The longest name of a device, in characters.
 pub(crate) const NAME_CHARS_MAX: usize = 64;
 
+/// When a device was added that a restore found at the server, until it tells of itself.
+pub(crate) const BEFORE_THIS_ONE: i64 = 0;
+
 /// The row.
 #[derive(Debug, Clone)]
 pub(crate) struct Device {
@@ -45,6 +48,11 @@ pub(crate) fn all(db: &Connection) -> Result<Vec<Device>, EngineError> {
 /// Those that are not revoked.
 pub(crate) fn standing(db: &Connection) -> Result<Vec<Device>, EngineError> {
     Ok(all(db)?.into_iter().filter(|device| device.revoked_ms.is_none()).collect())
+}
+
+/// Whether devices that a restore found at the server have not told of themselves yet.
+pub(crate) fn waits_for_kept(db: &Connection) -> Result<bool, EngineError> {
+    Ok(standing(db)?.iter().any(|device| device.added_ms == BEFORE_THIS_ONE))
 }
 
 /// One.

@@ -6,6 +6,7 @@
 //! devices. An item that is not in the log yet will come behind everything that was read: what others say of the same
 //! thing meanwhile is passed over.
 
+use super::row;
 use super::rows::{self, Existing, Rows, Value};
 use crate::Heart;
 use crate::channel::{self, Channel, outbox};
@@ -122,6 +123,15 @@ pub(crate) fn found(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), 
     job::add(context, server, &Job::CreateChannel(channel, new))
 }
 
+/// Founds the devices' own channel where the account has further devices and none of them can have one: those that a
+/// restore kept have one among themselves, or the first of them to hear of this device founds it.
+pub(crate) fn found_with_others(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
+    match row::standing(context.db)?.len() > 1 && !row::waits_for_kept(context.db)? {
+        true => found(heart, context),
+        false => Ok(()),
+    }
+}
+
 /// Queues what was changed here and not told yet. With one device there is nobody to tell.
 pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
     let mut statement = context.db.prepare_cached("SELECT item FROM unsynced WHERE changed = 1 LIMIT 64")?;
@@ -130,7 +140,10 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), E
     if keys.is_empty() {
         return Ok(());
     }
-    let Some(own) = own_conversation(context.db)? else { return settled(context) };
+    let Some(own) = own_conversation(context.db)? else {
+        // The kept devices are told once one of them has let this one in.
+        return if row::waits_for_kept(context.db)? { Ok(()) } else { settled(context) };
+    };
     let mut batch: Vec<Item> = Vec::new();
     for key in keys {
         context

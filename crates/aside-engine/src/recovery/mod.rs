@@ -3,10 +3,12 @@
 //!
 //! [`phrase`] makes keys of words, [`confirm`] forgets them. [`kept`] says what a backup holds (never MLS state, which
 //! would reuse nonces, and never a device's keys), [`snapshot`] writes and reads it, [`seal`] encrypts it, [`parts`] cuts
-//! it up. [`backup`] brings it to the server and tries it, [`restore`] brings it back, [`rejoin`] is what follows.
+//! it up. [`backup`] brings it to the server and tries it, [`restore`] brings it back, [`devices`] and
+//! [`rejoin`] are what follows.
 
 pub(crate) mod backup;
 pub(crate) mod confirm;
+mod devices;
 mod fault;
 mod kept;
 pub(crate) mod parts;

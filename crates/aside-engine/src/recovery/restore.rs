@@ -11,7 +11,7 @@ use super::fault::BackupFault;
 use super::parts::{self, PartsReader, Slot};
 use super::phrase::{BackupKey, Entropy, TypedPhrase};
 use super::snapshot::{self, Found, Header};
-use super::{rejoin, seal};
+use super::{devices, rejoin, seal};
 use crate::Heart;
 use crate::account;
 use crate::context::{Context, stored, to_store};
@@ -21,7 +21,9 @@ use crate::network::Flight;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::frame::account::{self as frame, KeySetChange, Request, SignInAsRoot, sign_in_as_root};
 use aside_protocol::id::DeviceId;
-use aside_protocol::identity::{DeviceCertificate, DeviceRecord, DirectoryAccount, KeySet, KeySetSigner, verify_chain};
+use aside_protocol::identity::{
+    DeviceCertificate, DeviceRecord, DirectoryAccount, KeySet, KeySetSigner, MemberCredential, verify_chain,
+};
 use aside_protocol::key::SigningKey;
 use aside_protocol::limit::BACKUP_PARTS_MAX;
 use aside_protocol::link::ServerPin;
@@ -69,6 +71,8 @@ pub(crate) struct Restoring {
     header: Option<Header>,
     /// The account's chain as the server has it, with this device's key set.
     key_sets: Vec<KeySet>,
+    /// The devices that stay, certified by the new account key.
+    kept: Vec<DeviceRecord>,
     /// Why it ended.
     pub failure: Option<String>,
 }
@@ -126,6 +130,7 @@ pub(crate) fn begin(
             generations: 0,
             header: None,
             key_sets: Vec::new(),
+            kept: Vec::new(),
             failure: None,
         },
         RestoreFrom::File => {
@@ -143,6 +148,7 @@ pub(crate) fn begin(
                 generations: 0,
                 header: Some(header),
                 key_sets: Vec::new(),
+                kept: Vec::new(),
                 failure: None,
             }
         }
@@ -304,7 +310,8 @@ fn advance(
         (Step::Account, frame::Answer::Account(account)) => {
             let made = make_keys(heart, context, restoring, &account)?;
             let is_put = account.key_sets.last() == Some(&made.key_set);
-            let certificates = certify_kept(restoring, &made, &account);
+            restoring.kept = certify_kept(restoring, &made, &account)?;
+            let certificates = restoring.kept.iter().map(|record| record.certificate.clone()).collect();
             restoring.key_sets = account.key_sets;
             if !is_put {
                 restoring.key_sets.push(made.key_set.clone());
@@ -420,20 +427,36 @@ fn make_keys(
     Ok(made)
 }
 
-/// Devices that stay are certified by the new account key.
-fn certify_kept(restoring: &Restoring, made: &Made, account: &DirectoryAccount) -> Vec<DeviceCertificate> {
-    let Ok(seed) = <[u8; 32]>::try_from(made.account_seed.as_slice()).map(Zeroizing::new) else { return Vec::new() };
+/// Devices that stay are certified by the new account key: those that the account's keys have certified before, and no
+/// other that the server may name.
+fn certify_kept(
+    restoring: &Restoring,
+    made: &Made,
+    account: &DirectoryAccount,
+) -> Result<Vec<DeviceRecord>, BackupFault> {
+    let seed = <[u8; 32]>::try_from(made.account_seed.as_slice()).map(Zeroizing::new);
+    let seed = seed.map_err(|_| EngineError::Damaged { what: "restore" })?;
     let (account_key, root_key) = (SigningKey::from_seed(&seed), restoring.root.public_key());
-    account
-        .devices
-        .iter()
-        .map(|record| &record.certificate)
-        .filter(|known| !made.key_set.revoked.contains(&known.device) && known.device != made.record.certificate.device)
-        .map(|known| {
-            let of = (&restoring.address, &root_key);
-            DeviceCertificate::issue(of, &account_key, made.key_set.number, known.device, known.signature_key)
-        })
-        .collect()
+    let stays = |record: &&DeviceRecord| {
+        let device = &record.certificate.device;
+        !made.key_set.revoked.contains(device) && *device != made.record.certificate.device
+    };
+    let certify = |record: &DeviceRecord| {
+        let known = &record.certificate;
+        let credential = MemberCredential {
+            address: restoring.address.clone(),
+            root_key,
+            key_sets: account.key_sets.clone(),
+            certificate: known.clone(),
+        };
+        credential.verify().map_err(|error| BackupFault::BadAccount(error.to_string()))?;
+        record.verify().map_err(|error| BackupFault::BadAccount(error.to_string()))?;
+        let of = (&restoring.address, &root_key);
+        let number = made.key_set.number;
+        let certificate = DeviceCertificate::issue(of, &account_key, number, known.device, known.signature_key);
+        Ok(DeviceRecord { certificate, ..record.clone() })
+    };
+    account.devices.iter().filter(stays).map(certify).collect()
 }
 
 /// The account stands at the server with this device: everything is written down in one transaction.
@@ -472,6 +495,7 @@ fn finish(heart: &mut Heart, context: &mut Context<'_>, restoring: Restoring, ma
         backup::save(heart, context, &backups)?;
         rejoin::settle(heart, context)?;
     }
+    devices::settle(heart, context, (made.account_seed.as_slice(), restoring.kept))?;
     for slot in [Slot::FromServer, Slot::FromFile] {
         parts::clear(context.db, slot)?;
     }
