@@ -144,6 +144,17 @@ pub struct DeviceLink {
     pub link: String,
 }
 
+/// A backup that a restore would use.
+#[derive(Debug, Deserialize)]
+pub struct FoundBackup {
+    /// When it was made, in milliseconds; absent: there is none.
+    pub at: Option<i64>,
+    pub messages: u64,
+    pub contacts: u64,
+    /// What a person should know first.
+    pub words: Option<String>,
+}
+
 /// `DeviceRequest`.
 #[derive(Debug, Deserialize)]
 pub struct DeviceRequest {

@@ -58,6 +58,7 @@ fn all_devices_lost_and_brought_back_by_words_and_by_file() {
     assert!(words_of(&other).contains("lets nobody in"), "{other:?}");
     let back = restore(&world, "new", &["recovery", "restore", &world.person("alice")], &words);
     assert!(back.status.success(), "{back:?}");
+    assert!(words_of(&back).contains("the backup was made just now, with"), "{back:?}");
     assert!(world.ok("new", &["chats"]).contains(SAID));
     assert!(world.ok("new", &["contacts", "list"]).contains("bob@"));
     assert!(world.ok("new", &["status", "--json"]).contains("\"confirmed\":true"));
@@ -70,6 +71,8 @@ fn all_devices_lost_and_brought_back_by_words_and_by_file() {
     assert!(words_of(&refused).contains("damaged or cut off"), "{refused:?}");
     let back = restore(&world, "file", &["restore", file, "--json"], &words);
     assert!(back.status.success(), "{back:?}");
+    let state: serde_json::Value = serde_json::from_slice(&back.stdout).unwrap();
+    assert!(state["recovery"]["restored"]["backup_at"].is_i64(), "{state}");
     assert!(world.ok("file", &["chats"]).contains(SAID));
     assert_server_holds_nothing(&world, &[SAID, &words]);
 }

@@ -189,6 +189,9 @@ pub enum CommandError {
     /// The phrase is not this account's.
     #[error("these are not the 24 words of this account: check them, in their order")]
     WrongPhrase,
+    /// No backup waits for the person's word.
+    #[error("no backup was found yet that could be used: begin the restore again")]
+    NothingFound,
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -314,7 +314,11 @@ pub enum Command {
         from: RestoreFrom,
         /// What becomes of the devices that the account had.
         lost: LostDevices,
+        /// Whether the person sees the backup's date first.
+        look: Look,
     },
+    /// The person has seen which backup was found, and wants it. [`Answer::Done`].
+    UseBackup,
     /// Gives a restore up. [`Answer::Done`].
     ForgetRestore,
     /// The person has written the recovery phrase down and typed it back: it is erased here. [`Answer::Done`].
@@ -430,6 +434,16 @@ pub enum LostDevices {
     Revoke,
     /// They stay: one of them may be found again.
     Keep,
+}
+
+/// Whether a backup is used as soon as it is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It stops at [`crate::recovery::RestoreState::Found`], before anything of the account is changed, until
+    /// [`Command::UseBackup`].
+    First,
+    /// It goes on by itself.
+    UseAtOnce,
 }
 
 /// Whether something shall stand.

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use aside_engine::input::{
-    Answer, Command, ConnectionKind, DeviceCommand, History, LostDevices, RestoreFrom, Verification,
+    Answer, Command, ConnectionKind, DeviceCommand, History, Look, LostDevices, RestoreFrom, Verification,
 };
-use aside_engine::recovery::{RestoreState, TypedPhrase};
+use aside_engine::recovery::{FoundBackup, RestoreState, TypedPhrase};
 use aside_engine::settings::Settings;
 use aside_engine::view::{ConversationState, JoinState, parse_device_id};
 use aside_protocol::frame::ServerFrame;
@@ -46,12 +46,19 @@ fn from_server(calm: &Calm, words: &str) -> Command {
 
 fn restore(words: &str, from: RestoreFrom) -> Command {
     let phrase = TypedPhrase::new(words.to_owned());
-    Command::Restore { phrase, from, lost: LostDevices::Revoke }
+    Command::Restore { phrase, from, lost: LostDevices::Revoke, look: Look::UseAtOnce }
 }
 
 fn keeping(command: Command) -> Command {
     match command {
-        Command::Restore { phrase, from, .. } => Command::Restore { phrase, from, lost: LostDevices::Keep },
+        Command::Restore { phrase, from, look, .. } => Command::Restore { phrase, from, lost: LostDevices::Keep, look },
+        other => other,
+    }
+}
+
+fn looking(command: Command) -> Command {
+    match command {
+        Command::Restore { phrase, from, lost, .. } => Command::Restore { phrase, from, lost, look: Look::First },
         other => other,
     }
 }
@@ -478,4 +485,114 @@ fn a_device_that_the_server_makes_up_is_not_kept() {
     let certifies = |frame: &FromClient| matches!(frame, FromClient::Request(_, Request::PutKeySet(_)));
     assert!(!asked.iter().any(certifies), "its key was certified");
     assert_untouched(calm, new);
+}
+
+#[test]
+fn the_words_alone_without_any_backup_bring_the_account_back_and_say_what_is_gone() {
+    let mut calm = Calm::new(63, 3);
+    calm.befriend(0, 1);
+    calm.write(0, "the first words");
+    calm.settle();
+    let words = calm.engine(0).unwrap().phrase().unwrap().unwrap().join(" ");
+    calm.stop(0);
+    let new = calm.newcomer();
+    let address = "p0@calm.example".parse().unwrap();
+    let from = RestoreFrom::Server { address, server: calm.pin(), is_claimed: false };
+    calm.attempt(new, restore(&words, from)).unwrap();
+    calm.settle();
+    assert_eq!(calm.engine(new).unwrap().restore_state(), RestoreState::None);
+    assert!(matches!(calm.engine(new).unwrap().join_state().unwrap(), JoinState::Joined(_)));
+    assert_eq!((calm.contacts(new).len(), calm.first_conversation(new)), (0, None));
+    let said = calm.engine(new).unwrap().recovery_state().unwrap().restored.unwrap();
+    assert_eq!(said.backup_at, None);
+    assert!(said.words.contains("no backup"), "{}", said.words);
+    // Nobody's keys are known: a friend is added again, and goes on in the conversation that they had.
+    let friend = calm.link_of(1).unwrap();
+    calm.attempt(new, Command::AddContact { link: friend }).unwrap();
+    calm.settle_over(60_000);
+    assert_talk_goes_on(&mut calm, &[1, new]);
+    assert_eq!(calm.texts(1), ["the first words", "1 says", &format!("{new} says")]);
+    assert_eq!(calm.first_conversation(1).unwrap().state, ConversationState::Active, "nobody is alarmed");
+    // And so does somebody who is new.
+    let Some(Answer::ContactLink { link, .. }) = calm.command(new, Command::MakeContactLink) else { panic!("no link") };
+    calm.settle();
+    calm.command(2, Command::AddContact { link });
+    calm.settle();
+    calm.write(2, "hello");
+    calm.settle();
+    assert_eq!(calm.texts(new), ["hello"]);
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+/// The words of the newest backup that the server showed.
+fn found(calm: &Calm, who: usize) -> FoundBackup {
+    match calm.engine(who).unwrap().restore_state() {
+        RestoreState::Found(found) => found,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_server_that_shows_an_older_backup_is_seen_by_its_date_and_by_the_keys_that_came_after_it() {
+    let (mut calm, words) = talked(64);
+    let laptop = calm.link_device(0, "Laptop", History::All);
+    calm.settle_over(5_000);
+    // The server puts a copy of the backup aside.
+    let older = std::rc::Rc::new(std::cell::RefCell::new(None));
+    let (first, keep) = (calm.newcomer(), older.clone());
+    calm.lie(move |who, kind, bytes: Vec<u8>| {
+        if (who, kind) == (first, ConnectionKind::Account)
+            && let Ok(ServerFrame::Answer(_, answer @ Reply::Backup { .. })) = FromServer::decode(&bytes)
+        {
+            *keep.borrow_mut() = Some(answer);
+        }
+        vec![bytes]
+    });
+    let command = looking(from_server(&calm, &words));
+    calm.attempt(first, command.clone()).unwrap();
+    calm.settle();
+    let early = found(&calm, first);
+    assert_eq!((early.messages, early.words), (2, None));
+    assert_eq!(calm.engine(first).unwrap().join_state().unwrap(), JoinState::NotJoined);
+    // Looking changed nothing, and can be given up.
+    calm.attempt(first, Command::ForgetRestore).unwrap();
+    calm.settle();
+    assert_eq!(calm.engine(0).unwrap().sign_in_refusal(), None);
+    // Life goes on; the account's keys change, and backups follow.
+    calm.write(0, "said after the copy").unwrap();
+    calm.settle_over(10_000);
+    revoke(&mut calm, 0, "Laptop", &words);
+    calm.settle_over(60_000);
+    assert!(calm.engine(laptop).unwrap().sign_in_refusal().is_some());
+    calm.stop(0);
+    let new = calm.newcomer();
+    // An honest server shows the newest one.
+    calm.attempt(new, command.clone()).unwrap();
+    calm.settle();
+    let newest = found(&calm, new);
+    assert!(newest.made_ms > early.made_ms);
+    assert_eq!((newest.messages, newest.words), (3, None));
+    calm.attempt(new, Command::ForgetRestore).unwrap();
+    calm.settle();
+    // Another one shows the copy. Its date says so before anything of it is used, and the newer keys do.
+    let copy = older.borrow().clone().unwrap();
+    calm.lie(move |who, kind, bytes: Vec<u8>| match FromServer::decode(&bytes) {
+        Ok(ServerFrame::Answer(id, Reply::Backup { .. })) if (who, kind) == (new, ConnectionKind::Account) => {
+            vec![FromServer::Answer(id, copy.clone()).encode()]
+        }
+        _ => vec![bytes],
+    });
+    calm.attempt(new, command).unwrap();
+    calm.settle();
+    let shown = found(&calm, new);
+    assert_eq!((shown.made_ms, shown.messages), (early.made_ms, 2));
+    assert!(shown.words.unwrap().contains("newer one"));
+    // The person has no other: what the copy lacks, the friend's device hands over.
+    calm.attempt(new, Command::UseBackup).unwrap();
+    calm.settle_over(120_000);
+    let said = calm.engine(new).unwrap().recovery_state().unwrap().restored.unwrap();
+    assert_eq!(said.backup_at, early.made_ms);
+    assert_eq!(calm.texts(new), ["the first words", "the answer", "said after the copy"]);
+    assert_talk_goes_on(&mut calm, &[new, 1]);
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }

@@ -1,7 +1,7 @@
 //! `aside recovery`, `aside backup` and `aside restore`
 
 use super::DELIVER;
-use crate::api::{Api, CallFailure, Raw, State};
+use crate::api::{Api, CallFailure, FoundBackup, Raw, State};
 use crate::cli::{Global, Lost, Recovery};
 use crate::failure::Failure;
 use crate::session::{Session, Settling, place, with_client};
@@ -125,10 +125,18 @@ async fn restore(global: &Global, mut body: Value, file: Option<&Path>, lost: Lo
     }
     let settling = Settling { before: Duration::ZERO, after: DELIVER };
     let call = async |session: &Session| -> Result<Raw, CallFailure> {
+        let api = session.api();
         if let Some(file) = file {
-            session.api().upload("/recovery/file", file).await?;
+            api.upload("/recovery/file", file).await?;
         }
-        session.api().post("/recovery/restore", &body).await
+        let found: FoundBackup = api.post("/recovery/look", &body).await?;
+        complain(&found.description());
+        if !is_wanted()? {
+            api.delete("/recovery/restore").await?;
+            let message = "Nothing was restored, and nothing of the account was changed.".to_owned();
+            return Err(Failure::Refused { code: "not_wanted".to_owned(), message }.into());
+        }
+        api.post("/recovery/use", &json!({})).await
     };
     let raw: Raw = with_client(global, settling, call).await?;
     if global.json {
@@ -143,16 +151,51 @@ async fn restore(global: &Global, mut body: Value, file: Option<&Path>, lost: Lo
     Ok(())
 }
 
+impl FoundBackup {
+    /// In words; how old it is tells a person whether it can be the newest.
+    fn description(&self) -> String {
+        let held = format!("{} messages and {} contacts", self.messages, self.contacts);
+        let what = self.at.map_or_else(String::new, |at| format!("the backup was made {}, with {held}. ", ago(at)));
+        format!("{what}{}", self.words.as_deref().unwrap_or_default()).trim_end().to_owned()
+    }
+}
+
+/// How long ago a time in milliseconds was.
+fn ago(at: i64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let minutes = i64::try_from(now.as_millis()).unwrap_or(i64::MAX).saturating_sub(at) / 60_000;
+    let (count, unit) = match minutes {
+        ..1 => return "just now".to_owned(),
+        1..120 => (minutes, "minute"),
+        120..2_880 => (minutes / 60, "hour"),
+        _ => (minutes / 1_440, "day"),
+    };
+    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+}
+
+/// Whether the backup is to be used. Where nobody can be asked, it is what the command said.
+fn is_wanted() -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    eprint!("Bring the account back with it? [Y/n] ");
+    Ok(!answer()?.starts_with('n'))
+}
+
+fn answer() -> Result<String, Failure> {
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim().to_lowercase())
+}
+
 /// What becomes of the devices that the account had.
 fn keeps(lost: Lost) -> Result<bool, Failure> {
     if lost.keep_devices || lost.revoke_devices || !std::io::stdin().is_terminal() {
         return Ok(lost.keep_devices);
     }
     eprint!("Remove the account's other devices, which somebody else may have? [Y/n] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim().to_lowercase().starts_with('n'))
+    Ok(answer()?.starts_with('n'))
 }
 
 /// The words: from the environment, from whoever types (unseen), or from standard input.

@@ -105,6 +105,7 @@ impl From<CommandError> for ApiError {
             CommandError::LinkEnded => (StatusCode::CONFLICT, "link_ended"),
             CommandError::ThisDevice => (StatusCode::CONFLICT, "this_device"),
             CommandError::RevokingAlready => (StatusCode::CONFLICT, "revoking_already"),
+            CommandError::NothingFound => (StatusCode::CONFLICT, "not_found_yet"),
             CommandError::WrongPhrase => (StatusCode::UNPROCESSABLE_ENTITY, "bad_phrase"),
             CommandError::Engine(_) => (StatusCode::INTERNAL_SERVER_ERROR, "engine_failed"),
         };

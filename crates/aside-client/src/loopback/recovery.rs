@@ -5,8 +5,9 @@ use super::answer::{Answer, ApiError, Body, sentence};
 use super::state::State;
 use crate::connection::ask_who_it_is;
 use aside_engine::Engine;
-use aside_engine::input::{Command, LostDevices, RestoreFrom};
-use aside_engine::recovery::{RestoreState, TypedPhrase};
+use aside_engine::error::CommandError;
+use aside_engine::input::{Command, Look, LostDevices, RestoreFrom};
+use aside_engine::recovery::{FoundBackup, RestoreState, TypedPhrase};
 use aside_engine::view::JoinState;
 use aside_protocol::address::{AccountAddress, AddressError};
 use aside_protocol::limit::BACKUP_PART_BYTES_MAX;
@@ -165,17 +166,53 @@ pub struct Restore {
 /// `POST /api/recovery/restore`: answers when the account is back, or says why not.
 pub async fn restore(Extract(app): Extract<App>, Body(body): Body<Restore>) -> Answer<State> {
     let _one_at_a_time = app.joining.lock().await;
-    let from = source(&app, &body).await?;
+    begin(&app, body, Look::UseAtOnce).await?;
+    ended(&app).await?;
+    Ok(Json(app.state().await?))
+}
+
+/// `POST /api/recovery/look`: which backup a restore would use. Nothing of the account is changed before it is used.
+pub async fn look(Extract(app): Extract<App>, Body(body): Body<Restore>) -> Answer<FoundBackup> {
+    let _one_at_a_time = app.joining.lock().await;
+    begin(&app, body, Look::First).await?;
+    match ended(&app).await? {
+        RestoreState::Found(found) => Ok(Json(found)),
+        _ => Err(CommandError::NothingFound.into()),
+    }
+}
+
+/// `POST /api/recovery/use`: goes on with the backup that was found; answers when the account is back.
+pub async fn use_found(Extract(app): Extract<App>) -> Answer<State> {
+    let _one_at_a_time = app.joining.lock().await;
+    app.engine.command(Command::UseBackup).await?;
+    ended(&app).await?;
+    Ok(Json(app.state().await?))
+}
+
+/// `DELETE /api/recovery/restore`: gives up what was found.
+pub async fn forget(Extract(app): Extract<App>) -> Result<StatusCode, ApiError> {
+    app.engine.command(Command::ForgetRestore).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn begin(app: &App, body: Restore, look: Look) -> Result<(), ApiError> {
+    let from = source(app, &body).await?;
     let lost = if body.keep_devices { LostDevices::Keep } else { LostDevices::Revoke };
     let phrase = TypedPhrase::new(body.phrase);
-    app.engine.command(Command::Restore { phrase, from, lost }).await?;
+    // One that only looked, and was left, is not in the way.
+    app.engine.command(Command::ForgetRestore).await?;
+    app.engine.command(Command::Restore { phrase, from, lost, look }).await?;
+    Ok(())
+}
+
+/// Waits until a restore is through, or waits for the person.
+async fn ended(app: &App) -> Result<RestoreState, ApiError> {
     let ended = |engine: &Engine| match engine.restore_state() {
         RestoreState::Working => Ok(None),
         other => Ok(Some(other)),
     };
     let outcome = app.until(RESTORE_TIME_MAX, ended).await?;
     match outcome {
-        Some(RestoreState::None) => Ok(Json(app.state().await?)),
         Some(RestoreState::Failed { words }) => {
             app.engine.command(Command::ForgetRestore).await?;
             Err(ApiError::new(StatusCode::CONFLICT, "not_restored", sentence(&words)))
@@ -185,6 +222,7 @@ pub async fn restore(Extract(app): Extract<App>, Body(body): Body<Restore>) -> A
             app.engine.command(Command::ForgetRestore).await?;
             Err(ApiError::too_late("not_connected", format!("{trouble} Restoring again is safe.")))
         }
+        Some(other) => Ok(other),
     }
 }
 

@@ -224,6 +224,8 @@ fn adopt(heart: &mut Heart, context: &mut Context<'_>, keys: &NewKeys) -> Result
         row::put(context, &Device { record, revoked_ms, ..device })?;
     }
     heart.identity = account::load(context.db)?;
+    // A backup names the chain: with the next one, an older one can be told by it.
+    heart.recovery.is_changed = true;
     for record in &keys.records {
         attend::meet(heart, context, &keys.key_sets, record)?;
     }

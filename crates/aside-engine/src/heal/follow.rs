@@ -141,7 +141,7 @@ fn tell(heart: &Heart, context: &mut Context<'_>, new: &Channel, predecessor: &P
 }
 
 /// Nothing is written to a channel any more: what was queued there goes out in the new one, under the same message ids.
-fn give_up(
+pub(crate) fn give_up(
     heart: &mut Heart,
     context: &mut Context<'_>,
     id: &ChannelId,

@@ -464,6 +464,9 @@ pub(super) fn join(
     }
     heart.groups.insert(letter.channel, group);
     conversation::set_state(context, id, State::Active)?;
+    if let Some(row) = channel::find(context.db, &letter.channel)?.filter(|_| !is_group) {
+        again::leave_deserted(heart, context, &row, &members)?;
+    }
     channel::choose_current(context, id)?;
     if let (Some(predecessor), Some(row)) = (successor_of, channel::find(context.db, &letter.channel)?) {
         follow::adopt(heart, context, &row, predecessor)?;

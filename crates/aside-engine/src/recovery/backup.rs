@@ -7,7 +7,7 @@ use super::fault::BackupFault;
 use super::parts::{self, PartsReader, PartsWriter, Slot};
 use super::phrase::BackupKey;
 use super::snapshot::{self, Counts, Header};
-use super::{BackupPace, seal};
+use super::{BackupPace, Restored, seal};
 use crate::Heart;
 use crate::account::Identity;
 use crate::context::{Context, stored, to_store};
@@ -61,6 +61,9 @@ pub(crate) struct Backups {
     /// A person asked for one.
     #[n(9)]
     pub is_wanted: bool,
+    /// How the account came to this device, if it was restored.
+    #[n(10)]
+    pub restored: Option<Restored>,
 }
 
 /// A backup on its way.

@@ -3,7 +3,7 @@
 //!
 //! [`phrase`] makes keys of words, [`confirm`] forgets them. [`kept`] says what a backup holds (never MLS state, which
 //! would reuse nonces, and never a device's keys), [`snapshot`] writes and reads it, [`seal`] encrypts it, [`parts`] cuts
-//! it up. [`backup`] brings it to the server and tries it, [`restore`] brings it back, [`devices`] and
+//! it up. [`backup`] brings it to the server and tries it, [`restore`] brings it back ([`look`] says first which one), [`devices`] and
 //! [`rejoin`] are what follows.
 
 pub(crate) mod backup;
@@ -11,6 +11,7 @@ pub(crate) mod confirm;
 mod devices;
 mod fault;
 mod kept;
+mod look;
 pub(crate) mod parts;
 pub(crate) mod phrase;
 mod rejoin;
@@ -27,6 +28,7 @@ use crate::context::Context;
 use crate::error::{CommandError, EngineError};
 use crate::input::{Answer, Command};
 use crate::{Engine, Heart};
+use minicbor::{Decode, Encode};
 use parts::Slot;
 use serde::Serialize;
 
@@ -74,6 +76,39 @@ pub struct RecoveryState {
     pub confirmed: bool,
     /// The backup on the server.
     pub backup: BackupState,
+    /// How the account came to this device, if it was restored here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
+}
+
+/// What a restore brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Encode, Decode)]
+pub struct Restored {
+    /// When, in milliseconds since 1970-01-01 UTC.
+    #[n(0)]
+    pub at: i64,
+    /// When the backup was made that was used; absent: there was none.
+    #[n(1)]
+    pub backup_at: Option<i64>,
+    /// What a person should know of what is there and what is not.
+    #[n(2)]
+    pub words: String,
+}
+
+/// A backup that was opened and read to its end, before it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoundBackup {
+    /// When it was made, in milliseconds since 1970-01-01 UTC; absent: there is none, and the account would come back
+    /// empty.
+    #[serde(rename = "at")]
+    pub made_ms: Option<i64>,
+    /// How many messages it holds, notes among them.
+    pub messages: u64,
+    /// How many contacts.
+    pub contacts: u64,
+    /// What a person should know before using it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
 }
 
 /// The backup on the server, as far as this device knows.
@@ -98,6 +133,8 @@ pub enum RestoreState {
     None,
     /// Under way.
     Working,
+    /// Waits for the person to look, and for `UseBackup`.
+    Found(FoundBackup),
     /// It ended.
     Failed {
         /// Why, in words.
@@ -115,7 +152,8 @@ pub(crate) fn command(heart: &mut Heart, context: &mut Context<'_>, command: Com
             Ok(Answer::Done)
         }
         Command::TakeBackupFile { part, bytes } => restore::take_file(heart, context, part, &bytes),
-        Command::Restore { phrase, from, lost } => restore::begin(heart, context, &phrase, from, lost),
+        Command::Restore { phrase, from, lost, look } => restore::begin(heart, context, &phrase, from, (lost, look)),
+        Command::UseBackup => restore::use_found(heart, context),
         Command::ForgetRestore => restore::forget(heart, context),
         Command::ConfirmPhrase { phrase } => confirm::confirm(heart, context, &phrase),
         _ => Ok(Answer::Done),
@@ -132,7 +170,7 @@ impl Engine {
         let (at, bytes) = backups.stored.map_or((None, 0), |stored| (Some(stored.made_ms), stored.bytes));
         let confirmed = self.heart.identity.is_some() && confirm::entropy(&self.db)?.is_none();
         let backup = BackupState { at, ok: backups.is_good, words: backups.words, bytes };
-        Ok(RecoveryState { confirmed, backup })
+        Ok(RecoveryState { confirmed, backup, restored: backups.restored })
     }
 
     /// How far a restore is.
@@ -140,6 +178,7 @@ impl Engine {
         match &self.heart.recovery.restoring {
             None => RestoreState::None,
             Some(restore::Restoring { failure: Some(words), .. }) => RestoreState::Failed { words: words.clone() },
+            Some(restore::Restoring { found: Some(found), .. }) => RestoreState::Found(found.clone()),
             Some(_) => RestoreState::Working,
         }
     }

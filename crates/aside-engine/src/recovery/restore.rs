@@ -10,13 +10,13 @@ use super::backup::{self, Backups, Stored};
 use super::fault::BackupFault;
 use super::parts::{self, PartsReader, Slot};
 use super::phrase::{BackupKey, Entropy, TypedPhrase};
-use super::snapshot::{self, Found, Header};
-use super::{devices, rejoin, seal};
+use super::snapshot::{self, Counts, Found, Header};
+use super::{FoundBackup, Restored, devices, look, rejoin, seal};
 use crate::Heart;
 use crate::account;
 use crate::context::{Context, stored, to_store};
 use crate::error::{CommandError, EngineError};
-use crate::input::{Answer, Change, ConnectionKind, Link, LostDevices, RestoreFrom, ServerId, Wanted};
+use crate::input::{Answer, Change, ConnectionKind, Link, Look, LostDevices, RestoreFrom, ServerId, Wanted};
 use crate::network::Flight;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::frame::account::{self as frame, KeySetChange, Request, SignInAsRoot, sign_in_as_root};
@@ -66,9 +66,14 @@ pub(crate) struct Restoring {
     key: BackupKey,
     slot: Option<Slot>,
     lost: LostDevices,
+    /// Of the backup that is being fetched, with its number of parts.
     generation: (u64, u32),
     generations: u32,
     header: Option<Header>,
+    counts: Counts,
+    look: Look,
+    /// What the person is shown; nothing more is asked until they have looked.
+    pub found: Option<FoundBackup>,
     /// The account's chain as the server has it, with this device's key set.
     key_sets: Vec<KeySet>,
     /// The devices that stay, certified by the new account key.
@@ -110,48 +115,44 @@ pub(crate) fn begin(
     context: &mut Context<'_>,
     phrase: &TypedPhrase,
     from: RestoreFrom,
-    lost: LostDevices,
+    (lost, look): (LostDevices, Look),
 ) -> Result<Answer, CommandError> {
     if let Some(identity) = &heart.identity {
         return Err(CommandError::AlreadyJoined { address: identity.address.to_string() });
     }
     let entropy = Entropy::read(phrase)?;
     let (root, key) = (entropy.root_key()?, entropy.backup_key()?);
-    let mut restoring = match from {
-        RestoreFrom::Server { address, server, is_claimed } => Restoring {
-            pin_is: if is_claimed { PinIs::Claimed } else { PinIs::Known },
-            pin: server,
-            address,
-            root,
-            key,
-            slot: Some(Slot::FromServer),
-            lost,
-            generation: (0, 0),
-            generations: 0,
-            header: None,
-            key_sets: Vec::new(),
-            kept: Vec::new(),
-            failure: None,
-        },
+    let (pin_is, pin, address, slot, found) = match from {
+        RestoreFrom::Server { address, server, is_claimed: true } => {
+            (PinIs::Claimed, server, address, Slot::FromServer, None)
+        }
+        RestoreFrom::Server { address, server, is_claimed: false } => {
+            (PinIs::Known, server, address, Slot::FromServer, None)
+        }
         RestoreFrom::File => {
             let found = open(context.db, &key, Slot::FromFile).map_err(CommandError::from)?;
-            let header = found.header;
-            Restoring {
-                pin: header.server.clone(),
-                pin_is: PinIs::Known,
-                address: header.address.clone(),
-                root,
-                key,
-                slot: Some(Slot::FromFile),
-                lost,
-                generation: (header.generation, 0),
-                generations: 0,
-                header: Some(header),
-                key_sets: Vec::new(),
-                kept: Vec::new(),
-                failure: None,
-            }
+            let Header { server, address, .. } = found.header.clone();
+            (PinIs::Known, server, address, Slot::FromFile, Some(found))
         }
+    };
+    let (header, counts) = found.map(|found| (found.header, found.counts)).unzip();
+    let mut restoring = Restoring {
+        pin_is,
+        pin,
+        address,
+        root,
+        key,
+        slot: Some(slot),
+        lost,
+        generation: (0, 0),
+        generations: 0,
+        header,
+        counts: counts.unwrap_or_default(),
+        look,
+        found: None,
+        key_sets: Vec::new(),
+        kept: Vec::new(),
+        failure: None,
     };
     if restoring.header.as_ref().is_some_and(|header| header.root_key != restoring.root.public_key()) {
         return Err(CommandError::Backup(BackupFault::OtherWords));
@@ -160,6 +161,19 @@ pub(crate) fn begin(
     heart.recovery.restoring = Some(restoring);
     context.wanted_changed();
     context.changed(Change::State);
+    Ok(Answer::Done)
+}
+
+/// The person has looked at what was found: it goes on.
+pub(crate) fn use_found(heart: &mut Heart, context: &mut Context<'_>) -> Result<Answer, CommandError> {
+    let Some(restoring) = &mut heart.recovery.restoring else { return Err(CommandError::NothingFound) };
+    if restoring.found.take().is_none() {
+        return Err(CommandError::NothingFound);
+    }
+    restoring.look = Look::UseAtOnce;
+    context.changed(Change::State);
+    // If the connection broke meanwhile, the next one comes to the same step by itself.
+    ask(heart, context, Request::GetAccount, Step::Account);
     Ok(Answer::Done)
 }
 
@@ -182,6 +196,8 @@ pub(crate) fn forget(heart: &mut Heart, context: &mut Context<'_>) -> Result<Ans
         parts::clear(context.db, Slot::FromServer)?;
         context.wanted_changed();
         context.changed(Change::State);
+        // The next one needs a challenge of its own.
+        context.close(LINK, "the restore was given up")?;
     }
     Ok(Answer::Done)
 }
@@ -221,6 +237,12 @@ pub(crate) fn answered(
         Ok(Next::Ask(request, step)) => {
             heart.recovery.restoring = Some(restoring);
             ask(heart, context, *request, step);
+            Ok(())
+        }
+        Ok(Next::Look(found)) => {
+            restoring.found = Some(*found);
+            heart.recovery.restoring = Some(restoring);
+            context.changed(Change::State);
             Ok(())
         }
         Ok(Next::Finish(made)) => finish(heart, context, restoring, *made),
@@ -278,6 +300,7 @@ fn fail(heart: &mut Heart, context: &mut Context<'_>, fault: &BackupFault) -> Re
 
 enum Next {
     Ask(Box<Request>, Step),
+    Look(Box<FoundBackup>),
     Finish(Box<Made>),
 }
 
@@ -308,6 +331,11 @@ fn advance(
             fetched(context, restoring, (part, generation, parts), &bytes)
         }
         (Step::Account, frame::Answer::Account(account)) => {
+            check_chain(restoring, &account)?;
+            if restoring.look == Look::First {
+                let found = found(context.db, restoring, &account)?;
+                return Ok(Next::Look(Box::new(found)));
+            }
             let made = make_keys(heart, context, restoring, &account)?;
             let is_put = account.key_sets.last() == Some(&made.key_set);
             restoring.kept = certify_kept(restoring, &made, &account)?;
@@ -357,7 +385,7 @@ fn fetched(
     if next < parts {
         return Ok(Next::ask(Request::GetBackup { part: next }, Step::Backup(next)));
     }
-    let header = open(context.db, &restoring.key, Slot::FromServer)?.header;
+    let Found { header, counts } = open(context.db, &restoring.key, Slot::FromServer)?;
     if header.root_key != restoring.root.public_key() || header.address != restoring.address {
         let (found, wanted) = (header.address.to_string(), restoring.address.to_string());
         return Err(BackupFault::OtherAccount { found, wanted });
@@ -369,13 +397,36 @@ fn fetched(
         return Err(BackupFault::Mislabelled);
     }
     restoring.pin_is = PinIs::Known;
-    restoring.header = Some(header);
+    (restoring.header, restoring.counts) = (Some(header), counts);
     Ok(Next::ask(Request::GetAccount, Step::Account))
 }
 
 fn load(db: &Connection) -> Result<Option<Made>, EngineError> {
     let body: Option<Vec<u8>> = db.query_row("SELECT body FROM restores", [], |row| row.get(0)).optional()?;
     body.map(|body| stored(&body, "restore")).transpose()
+}
+
+/// The account at the server has to be the one of the words, and to continue the one in the backup.
+fn check_chain<'a>(restoring: &Restoring, account: &'a DirectoryAccount) -> Result<&'a KeySet, BackupFault> {
+    let root_key = restoring.root.public_key();
+    if account.root_key != root_key {
+        return Err(BackupFault::BadAccount("another root key".to_owned()));
+    }
+    let newest = verify_chain(&restoring.address, &root_key, &account.key_sets)
+        .map_err(|error| BackupFault::BadAccount(error.to_string()))?;
+    let known = restoring.header.as_ref().map(|header| header.key_sets.as_slice()).unwrap_or_default();
+    if account.key_sets.get(..known.len()) != Some(known) {
+        return Err(BackupFault::OlderAccount);
+    }
+    Ok(newest)
+}
+
+/// What the person looks at.
+fn found(db: &Connection, restoring: &Restoring, account: &DirectoryAccount) -> Result<FoundBackup, BackupFault> {
+    // An interrupted restore has put a key set of its own.
+    let made = load(db)?.filter(|made| account.key_sets.last() == Some(&made.key_set));
+    let key_sets = account.key_sets.len().saturating_sub(usize::from(made.is_some()));
+    Ok(look::found(restoring.header.as_ref(), &restoring.counts, key_sets))
 }
 
 /// The account's next key set and this device's keys: those of a restore that did not get to its end, if they still
@@ -387,15 +438,7 @@ fn make_keys(
     account: &DirectoryAccount,
 ) -> Result<Made, BackupFault> {
     let root_key = restoring.root.public_key();
-    if account.root_key != root_key {
-        return Err(BackupFault::BadAccount("another root key".to_owned()));
-    }
-    let newest = verify_chain(&restoring.address, &root_key, &account.key_sets)
-        .map_err(|error| BackupFault::BadAccount(error.to_string()))?;
-    let known = restoring.header.as_ref().map(|header| header.key_sets.as_slice()).unwrap_or_default();
-    if account.key_sets.get(..known.len()) != Some(known) {
-        return Err(BackupFault::OlderAccount);
-    }
+    let newest = check_chain(restoring, account)?;
     let revoked = match restoring.lost {
         LostDevices::Revoke => account.devices.iter().map(|record| record.certificate.device).collect(),
         LostDevices::Keep => Vec::new(),
@@ -479,20 +522,15 @@ fn finish(heart: &mut Heart, context: &mut Context<'_>, restoring: Restoring, ma
         ],
     )?;
     heart.identity = account::load(context.db)?;
-    if let Some(slot) = restoring.slot {
-        let imported = seal::open(&restoring.key, PartsReader::new(context.db, slot))
-            .and_then(|mut opened| snapshot::import(context, &mut opened));
-        let found = imported.map_err(|fault| match fault {
-            BackupFault::Engine(error) => error,
-            // It was read to its end before.
-            _ => EngineError::Damaged { what: "backup" },
-        })?;
-        let (parts, bytes) = parts::size(context.db, slot)?;
-        let Header { generation, made_ms, .. } = found.header;
-        let kept = Stored { generation, made_ms, parts, bytes, counts: found.counts };
-        let stored = (slot == Slot::FromServer).then_some(kept);
-        let backups = Backups { stored, newest: generation, dirty_ms: Some(context.now.unix_ms), ..Backups::default() };
-        backup::save(heart, context, &backups)?;
+    let backups = match restoring.slot {
+        Some(slot) => import(context, &restoring, slot)?,
+        None => Backups::default(),
+    };
+    let backup_at = restoring.header.as_ref().map(|header| header.made_ms);
+    let at = context.now.unix_ms;
+    let restored = Some(Restored { at, backup_at, words: look::brought_back(backup_at).to_owned() });
+    backup::save(heart, context, &Backups { dirty_ms: Some(at), restored, ..backups })?;
+    if restoring.slot.is_some() {
         rejoin::settle(heart, context)?;
     }
     devices::settle(heart, context, (made.account_seed.as_slice(), restoring.kept))?;
@@ -504,4 +542,20 @@ fn finish(heart: &mut Heart, context: &mut Context<'_>, restoring: Restoring, ma
     context.wanted_changed();
     context.changed(Change::State);
     context.close(LINK, "the account is restored")
+}
+
+/// Writes everything down that the backup holds.
+fn import(context: &mut Context<'_>, restoring: &Restoring, slot: Slot) -> Result<Backups, EngineError> {
+    let imported = seal::open(&restoring.key, PartsReader::new(context.db, slot))
+        .and_then(|mut opened| snapshot::import(context, &mut opened));
+    let found = imported.map_err(|fault| match fault {
+        BackupFault::Engine(error) => error,
+        // It was read to its end before.
+        _ => EngineError::Damaged { what: "backup" },
+    })?;
+    let (parts, bytes) = parts::size(context.db, slot)?;
+    let Header { generation, made_ms, .. } = found.header;
+    let kept = Stored { generation, made_ms, parts, bytes, counts: found.counts };
+    let stored = (slot == Slot::FromServer).then_some(kept);
+    Ok(Backups { stored, newest: generation, ..Backups::default() })
 }
