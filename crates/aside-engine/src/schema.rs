@@ -235,8 +235,7 @@ CREATE TABLE exports (
 CREATE TABLE attending (channel BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 -- A device that is being revoked. refused: the home server has another key set, which is on its way to this device.
 CREATE TABLE key_change (
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), device BLOB NOT NULL, keys BLOB NOT NULL,
-    refused INTEGER NOT NULL DEFAULT 0
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), device BLOB NOT NULL, keys BLOB NOT NULL, refused TEXT
 ) STRICT;
 -- What was changed here and not told the other devices, or is not in their log yet.
 CREATE TABLE unsynced (

@@ -35,6 +35,10 @@ pub struct Calm {
     links: Vec<ContactLink>,
     sent: Vec<(usize, ConnectionKind, Vec<u8>)>,
     pin: ServerPin,
+    /// Whose program ends, behind how many more of its inputs, and where in the last.
+    ending: Option<(usize, usize, Crash)>,
+    /// Whose program ended that way and has not been started again.
+    ended: Option<usize>,
 }
 
 impl Calm {
@@ -65,6 +69,8 @@ impl Calm {
             links: Vec::new(),
             sent: Vec::new(),
             pin: pin.clone(),
+            ending: None,
+            ended: None,
         };
         for number in 0..people {
             let token = InviteToken(calm.dice.bytes());
@@ -214,9 +220,36 @@ impl Calm {
     /// Carries out a command.
     pub fn command(&mut self, who: usize, command: Command) -> Option<Answer> {
         let now = Now { unix_ms: self.now_ms };
-        let (answer, broken) = self.clients.get_mut(who)?.command(now, command, Crash::Never);
+        let crash = self.crash_of(who);
+        let (answer, broken) = self.clients.get_mut(who)?.command(now, command, crash);
         self.server_loses(broken);
         answer
+    }
+
+    /// Ends somebody's program once, in the middle of its next input but so many; it starts again by itself. Without
+    /// `outputs` before the transaction, otherwise behind it and so many of its outputs.
+    pub fn end_program(&mut self, who: usize, inputs: usize, outputs: Option<usize>) {
+        self.ending = Some((who, inputs, outputs.map_or(Crash::Before, Crash::AfterOutputs)));
+    }
+
+    /// Whether the end that was asked for last is still to come.
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    fn crash_of(&mut self, who: usize) -> Crash {
+        match &mut self.ending {
+            Some((whose, 0, crash)) if *whose == who => {
+                let crash = *crash;
+                (self.ending, self.ended) = (None, Some(who));
+                crash
+            }
+            Some((whose, inputs, _)) if *whose == who => {
+                *inputs = inputs.saturating_sub(1);
+                Crash::Never
+            }
+            _ => Crash::Never,
+        }
     }
 
     /// Writes into somebody's first conversation, without waiting.
@@ -446,6 +479,10 @@ impl Calm {
 
     /// One person's turn: connect, send, receive. `true` if anything moved.
     fn turn(&mut self, who: usize) -> bool {
+        if self.ended == Some(who) {
+            self.ended = None;
+            self.start(who);
+        }
         let connected = self.connect(who);
         let served = self.serve(who);
         let received = self.receive(who);
@@ -502,20 +539,20 @@ impl Calm {
         let any = !frames.is_empty();
         let mut broken = Vec::new();
         for (link, bytes) in frames {
+            let crash = self.crash_of(who);
             let arriving = match &mut self.lie {
                 Some(lie) => lie(who, link.kind, bytes),
                 None => vec![bytes],
             };
             for bytes in arriving {
-                if client.wires.contains_key(&link) {
-                    broken.extend(client.handle(now, Input::Frame { link, bytes }, Crash::Never));
+                if let Some(client) = self.clients.get_mut(who).filter(|client| client.wires.contains_key(&link)) {
+                    broken.extend(client.handle(now, Input::Frame { link, bytes }, crash));
                 }
             }
         }
-        // A connection that the engine gave up is gone for it as well.
-        let links: Vec<Link> = client.wires.keys().copied().collect();
         self.server_loses(broken);
-        any || links.is_empty()
+        // A connection that the engine gave up is gone for it as well.
+        any || self.clients.get(who).is_none_or(|client| client.wires.is_empty())
     }
 
     fn deliver(&mut self, outputs: Vec<ServerOutput>) {

@@ -58,13 +58,18 @@ pub async fn revoke(
     let done = move |engine: &Engine| {
         let devices = engine.devices()?;
         let is_revoked = devices.iter().any(|other| other.id == device && other.revoked_at.is_some());
-        Ok(is_revoked.then_some(devices))
+        let trouble = engine.revocation_trouble()?;
+        Ok(if is_revoked { Some(Ok(devices)) } else { trouble.map(Err) })
     };
-    let devices = app.until(WAIT_TIME_MAX, done).await?;
-    Ok(Json(devices.ok_or_else(|| {
-        let words = format!("{} The device is revoked as soon as the server hears of it.", app.connection_trouble());
-        ApiError::too_late("not_acknowledged", words)
-    })?))
+    match app.until(WAIT_TIME_MAX, done).await? {
+        Some(Ok(devices)) => Ok(Json(devices)),
+        Some(Err(words)) => Err(ApiError::new(StatusCode::CONFLICT, "not_revoked", words)),
+        None => {
+            let words =
+                format!("{} The device is revoked as soon as the server hears of it.", app.connection_trouble());
+            Err(ApiError::too_late("not_acknowledged", words))
+        }
+    }
 }
 
 /// `DeviceLink` of the contract.

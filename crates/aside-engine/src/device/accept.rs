@@ -49,6 +49,7 @@ pub(super) const OWN_COLUMNS: &[&str] = &[
 
 const NOT_THE_ACCOUNT: &str =
     "The server named other keys for this account than the link does. Nothing was taken from it; show a new link.";
+const REMOVED: &str = "The account's other devices removed this one again. Show a new link there.";
 const ENDED: &str = "The other device declined, or the link ended before it was approved. Show a new link there.";
 
 /// What a new device is given: the account's row but for what is each device's own, and its certificate.
@@ -168,7 +169,10 @@ pub(crate) fn forget(heart: &mut Heart, context: &mut Context<'_>) -> Result<(),
     if heart.identity.is_none() {
         context.db.execute("DELETE FROM linking", [])?;
         context.db.execute("DELETE FROM servers", [])?;
-        heart.links.clear();
+        // The next link's server may get the same number: it needs connections of its own.
+        for link in std::mem::take(&mut heart.links).into_keys() {
+            context.close(link, "the device link was given up")?;
+        }
         context.wanted_changed();
         context.changed(Change::State);
     }
@@ -206,7 +210,8 @@ pub(crate) fn pump(heart: &mut Heart, context: &mut Context<'_>) -> Result<Optio
         fail(context, "The link ended before it was approved. Show a new link on the other device.")?;
         return Ok(None);
     }
-    if linking.state == State::Receiving {
+    let link = Link { server: linking.server, kind: ConnectionKind::Account };
+    if linking.state == State::Receiving && heart.links.get(&link).is_none_or(|state| state.ready) {
         return Ok(None);
     }
     if now < linking.next_try_ms {
@@ -216,7 +221,7 @@ pub(crate) fn pump(heart: &mut Heart, context: &mut Context<'_>) -> Result<Optio
     context.db.execute("UPDATE linking SET tries = tries + 1, next_try_ms = ?", params![next])?;
     let is_look = linking.tries.checked_rem(TRIES_A_LOOK) == Some(0) && !linking.has_ended;
     ask_anonymously(heart, context, &linking, is_look);
-    if linking.state == State::Waiting {
+    if matches!(linking.state, State::Waiting | State::Receiving) {
         try_to_sign_in(heart, context, &linking);
     }
     Ok(Some(next))
@@ -353,6 +358,7 @@ pub(crate) fn signed_in(heart: &mut Heart, context: &mut Context<'_>, link: Link
     context.db.execute("UPDATE linking SET state = 2", [])?;
     context.changed(Change::State);
     if let Some(state) = heart.links.get_mut(&link) {
+        state.ready = true;
         state.ask_account(context, link, AccountRequest::ReadInbox { after: 0 }, Flight::ReadInbox);
     }
     Ok(())
@@ -362,6 +368,7 @@ pub(crate) fn signed_in(heart: &mut Heart, context: &mut Context<'_>, link: Link
 pub(crate) fn not_signed_in(context: &mut Context<'_>, refusal: &Refusal) -> Result<(), EngineError> {
     let Some(linking) = load(context.db)? else { return Ok(()) };
     match refusal {
+        Refusal::UnknownDevice | Refusal::DeviceRevoked if linking.state == State::Receiving => fail(context, REMOVED),
         Refusal::UnknownDevice if linking.has_ended => fail(context, ENDED),
         Refusal::UnknownDevice => Ok(()),
         refusal if refusal.remedy() == Remedy::RetryLater => Ok(()),

@@ -10,7 +10,7 @@ use crate::context::{Context, stored, to_store};
 use crate::error::{CommandError, EngineError};
 use crate::inbox;
 use crate::input::{Change, ConnectionKind, Link};
-use crate::job::{self, Job};
+use crate::job::{self, Job, JobId};
 use crate::network::Flight;
 use crate::recovery::phrase::Entropy;
 use crate::recovery::{TypedPhrase, confirm};
@@ -19,6 +19,7 @@ use aside_protocol::frame::account::{KeySetChange, Request};
 use aside_protocol::id::{ChannelId, DeviceId};
 use aside_protocol::identity::{DeviceCertificate, DeviceRecord, KeySet, KeySetSigner, MemberCredential, verify_chain};
 use aside_protocol::key::{PublicKey, SigningKey};
+use aside_protocol::refusal::Refusal;
 use minicbor::{Decode, Encode};
 use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
@@ -76,7 +77,7 @@ pub(crate) fn goes_first(
 
 /// Whether a device is being revoked at this moment.
 fn is_under_way(db: &Connection) -> Result<bool, EngineError> {
-    Ok(db.prepare_cached("SELECT 1 FROM key_change WHERE refused = 0")?.exists([])?)
+    Ok(db.prepare_cached("SELECT 1 FROM key_change WHERE refused IS NULL")?.exists([])?)
 }
 
 /// Begins to revoke a device. With the recovery phrase, still on this device or typed, the change is signed by the root
@@ -102,7 +103,17 @@ pub(crate) fn begin(
         Some(phrase) => Some(typed_root(phrase, &identity.root_key)?),
         None => kept_root(context)?,
     };
-    let keys = new_keys(context, identity, &standing, (device, root.as_ref()))?;
+    let signed_by = if root.is_some() { KeySetSigner::Root } else { KeySetSigner::PreviousAccountKey };
+    // The server may have taken what it refused in its answer: then only the same key set goes on from there.
+    let again = pending(context)?.filter(|refused| {
+        let set = refused.keys.key_sets.last();
+        let follows = refused.keys.key_sets.get(..identity.key_sets.len()) == Some(identity.key_sets.as_slice());
+        refused.device == device && follows && set.is_some_and(|set| set.signer == signed_by)
+    });
+    let keys = match again {
+        Some(refused) => refused.keys,
+        None => new_keys(context, identity, &standing, (device, root.as_ref()))?,
+    };
     context
         .db
         .prepare_cached("INSERT OR REPLACE INTO key_change (only_row, device, keys) VALUES (1, ?, ?)")
@@ -192,10 +203,29 @@ pub(crate) fn tell(heart: &Heart, context: &mut Context<'_>, keys: &NewKeys) -> 
 }
 
 /// The home server does not take the key set: another device may have put one first, which is on its way to this one.
-pub(crate) fn not_put(context: &mut Context<'_>) -> Result<(), EngineError> {
-    context.db.execute("UPDATE key_change SET refused = 1", [])?;
+pub(crate) fn not_put(context: &mut Context<'_>, id: JobId, refusal: &Refusal) -> Result<(), EngineError> {
+    // One that was made anew meanwhile is another.
+    let mut others = context.db.prepare_cached("SELECT 1 FROM jobs WHERE body = ? AND id <> ?")?;
+    if others.exists(params![to_store(&Job::PutKeySet), id.0])? {
+        return Ok(());
+    }
+    drop(others);
+    let words = match refusal {
+        Refusal::StaleKeySet { .. } => "Another device of yours changed the account's keys at the same moment. The \
+             device is removed as soon as that change has come here."
+            .to_owned(),
+        refusal => format!("The server did not remove the device: {refusal}. Nothing was changed; try again."),
+    };
+    context.db.execute("UPDATE key_change SET refused = ?", params![words])?;
     context.changed(Change::Devices);
     Ok(())
+}
+
+/// Why the last revocation was not carried out, if it was not.
+pub(crate) fn trouble(db: &Connection) -> Result<Option<String>, EngineError> {
+    let row: Option<Option<String>> =
+        db.prepare_cached("SELECT refused FROM key_change")?.query_row([], |row| row.get(0)).optional()?;
+    Ok(row.flatten())
 }
 
 fn channels(context: &Context<'_>) -> Result<Vec<ChannelId>, EngineError> {

@@ -181,7 +181,7 @@ fn refused(
                 Some(Job::AddDevice(record, secret)) => {
                     device::link::not_added(heart, context, &record.certificate.device, &secret)?;
                 }
-                Some(Job::PutKeySet) => device::revoke::not_put(context)?,
+                Some(Job::PutKeySet) => device::revoke::not_put(context, id, &refusal)?,
                 _ => {}
             }
             job::done(context, id)

@@ -2,7 +2,7 @@
 
 use crate::Engine;
 pub use crate::device::link::DeviceRequest;
-use crate::device::{accept, link, row};
+use crate::device::{accept, link, revoke, row};
 use crate::error::EngineError;
 use aside_protocol::id::DeviceId;
 use aside_protocol::link::DeviceLink;
@@ -71,6 +71,14 @@ impl Engine {
             revoked_at: device.revoked_ms,
         });
         Ok(devices.collect())
+    }
+
+    /// Why the last revocation was not carried out; `None` if it was, or is under way.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn revocation_trouble(&self) -> Result<Option<String>, EngineError> {
+        revoke::trouble(&self.db)
     }
 
     /// The devices that ask to be linked.
