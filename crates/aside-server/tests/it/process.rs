@@ -3,6 +3,8 @@
 use crate::client::{Client, tls};
 use crate::support::*;
 use aside_protocol::channel::{Body, Purpose};
+use aside_protocol::codec;
+use aside_protocol::connection::{CLAIM_PATH, ServerClaim};
 use aside_protocol::frame::account::{Answer, Request};
 use aside_protocol::frame::{ServerFrame, account, anonymous};
 use aside_protocol::id::ChannelId;
@@ -306,6 +308,29 @@ async fn http_serves_health_and_counts_and_nothing_else() {
         let answer = get(&pin, path).await;
         assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("text/plain"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_server_says_who_it_claims_to_be_as_its_links_do() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Server::new();
+    let pin = server.invite().server;
+    let mut stream = tls(&pin).await.unwrap();
+    let request = format!("GET {CLAIM_PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    assert!(head.starts_with("http/1.1 200") && head.contains("application/cbor"), "{head}");
+    let claim: ServerClaim = codec::decode(&answer[end + 4..], 1_024).unwrap();
+    assert_eq!(claim, ServerClaim { identity_key: pin.identity_key, tls: pin.tls.clone() });
+    // It is asked for, and nothing is told to it.
+    let mut stream = tls(&pin).await.unwrap();
+    stream.write_all(request.replacen("GET", "POST", 1).as_bytes()).await.unwrap();
+    let mut refused = Vec::new();
+    let _ = stream.read_to_end(&mut refused).await;
+    assert!(refused.starts_with(b"HTTP/1.1 404"));
 }
 
 #[tokio::test]
