@@ -78,9 +78,10 @@ impl Feed {
         let engine = &self.app.engine;
         let event = match change {
             Change::State => Some(event("state", &self.app.state().await?)),
-            Change::Conversation(id) => {
-                engine.ask(move |engine| engine.conversation(&id)).await?.map(|found| event("conversation", &found))
-            }
+            Change::Conversation(id) => engine
+                .ask(move |engine| engine.listed_conversation(&id))
+                .await?
+                .map(|found| event("conversation", &found)),
             Change::ConversationRemoved(id) => Some(event("conversation_removed", &json!({ "id": id }))),
             Change::Message(id) => {
                 engine.ask(move |engine| engine.message(&id)).await?.map(|found| event("message", &found))

@@ -74,12 +74,22 @@ impl Engine {
         conversation::all(&self.db)?.into_iter().map(|row| self.show_conversation(row)).collect()
     }
 
-    /// One conversation.
+    /// One conversation, whether it stands in the list or not. The devices' own is none.
     ///
     /// # Errors
     /// [`EngineError`].
     pub fn conversation(&self, id: &ConversationId) -> Result<Option<Conversation>, EngineError> {
-        conversation::find(&self.db, id)?.map(|row| self.show_conversation(row)).transpose()
+        let found = conversation::find(&self.db, id)?.filter(|row| row.kind != ConversationKind::Own);
+        found.map(|row| self.show_conversation(row)).transpose()
+    }
+
+    /// The same, if it stands in the list.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn listed_conversation(&self, id: &ConversationId) -> Result<Option<Conversation>, EngineError> {
+        let is_hidden = conversation::find(&self.db, id)?.is_none_or(|row| row.is_hidden);
+        if is_hidden { Ok(None) } else { self.conversation(id) }
     }
 
     fn show_conversation(&self, row: conversation::Conversation) -> Result<Conversation, EngineError> {
