@@ -34,7 +34,7 @@ impl Heart {
             | Command::AddContactWithOtherKeys { .. }
             | Command::AddByName { .. }
             | Command::Report { .. }
-            | Command::ReportAsker { .. }
+            | Command::ReportRequest { .. }
             | Command::RenameContact { .. }
             | Command::SetBlocked { .. }
             | Command::RemoveContact { .. }

@@ -131,10 +131,10 @@ pub enum Command {
         /// The person's own words.
         note: String,
     },
-    /// Tells the home server's administrator of somebody whose request was declined. [`Answer::Done`].
-    ReportAsker {
-        /// Whom.
-        address: AccountAddress,
+    /// Shows the home server's administrator who asks in a request, and what they wrote in it. [`Answer::Done`].
+    ReportRequest {
+        /// Which.
+        conversation: ConversationId,
     },
     /// Calls a contact by another name on this device. [`Answer::Done`].
     RenameContact {

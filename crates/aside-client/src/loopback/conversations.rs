@@ -67,11 +67,13 @@ pub async fn decline(
     Path(id): Path<String>,
     Body(body): Body<Refusal>,
 ) -> Result<StatusCode, ApiError> {
-    let command = Command::Decline { conversation: conversation_id(&id)? };
-    let EngineAnswer::Asker(address) = app.engine.command(command).await? else { return Err(unexpected()) };
+    let conversation = conversation_id(&id)?;
+    // Declining forgets what was asked.
     if body.report {
-        app.engine.command(Command::ReportAsker { address: address.clone() }).await?;
+        app.engine.command(Command::ReportRequest { conversation }).await?;
     }
+    let command = Command::Decline { conversation };
+    let EngineAnswer::Asker(address) = app.engine.command(command).await? else { return Err(unexpected()) };
     if body.block {
         app.engine.command(Command::SetBlocked { address, blocked: Presence::Present }).await?;
     }

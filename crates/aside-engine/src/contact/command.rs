@@ -22,7 +22,7 @@ pub(crate) fn run(heart: &mut Heart, context: &mut Context<'_>, command: Command
         Command::Report { conversation, messages, note } => {
             report::make(heart, context, conversation, &messages, &note).map(|()| Answer::Done)
         }
-        Command::ReportAsker { address } => report::asker(heart, context, &address).map(|()| Answer::Done),
+        Command::ReportRequest { conversation } => report::request(heart, context, conversation).map(|()| Answer::Done),
         Command::RenameContact { address, name } => rename(context, &address, &name).map(|()| Answer::Done),
         Command::SetBlocked { address, blocked } => {
             block::set(heart, context, &address, blocked).map(|()| Answer::Done)

@@ -5,14 +5,19 @@ use super::requests;
 use crate::Heart;
 use crate::content::MessageId;
 use crate::context::Context;
-use crate::conversation::ConversationId;
+use crate::conversation::{self, ConversationId, State};
 use crate::error::CommandError;
 use crate::job::{self, Job};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::ReportId;
+use aside_protocol::limit::REPORT_MESSAGES_MAX;
 use aside_protocol::report::{AbuseReport, ReportedMessage};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
+
+/// Bytes of text that the report of a request shows: the newest messages, as far as they fit a report with what stands
+/// around them.
+const REQUEST_BYTES_MAX: usize = 32 * 1024;
 
 /// Reports whoever wrote the chosen messages, or, without any, the other side of a direct conversation or request.
 pub(crate) fn make(
@@ -36,9 +41,36 @@ pub(crate) fn make(
     queue(heart, context, about, messages, note)
 }
 
-/// Reports somebody of whom nothing is shown.
-pub(crate) fn asker(heart: &Heart, context: &mut Context<'_>, about: &AccountAddress) -> Result<(), CommandError> {
-    queue(heart, context, about.clone(), Vec::new(), "A message request that was not wanted.")
+/// Reports who asks in a request, with what they wrote since they asked: what was talked about before is not shown.
+pub(crate) fn request(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    conversation: ConversationId,
+) -> Result<(), CommandError> {
+    let kept = conversation::find(context.db, &conversation)?.ok_or(CommandError::UnknownConversation)?;
+    if kept.state != State::Request {
+        return Err(CommandError::NotARequest);
+    }
+    let about = requests::from(context.db, &conversation)?.ok_or(CommandError::UnknownConversation)?;
+    let mut statement = context.db.prepare_cached(
+        "SELECT id FROM messages WHERE conversation = ? AND sender = ? AND kind = 0 AND deleted = 0 AND position > ?
+         ORDER BY position DESC LIMIT ?",
+    )?;
+    let newest = i64::try_from(REPORT_MESSAGES_MAX).unwrap_or(i64::MAX);
+    let rows = statement
+        .query_map(params![conversation, about.to_string(), kept.read_position, newest], |row| row.get(0))?
+        .collect::<Result<Vec<MessageId>, _>>()?;
+    drop(statement);
+    let mut messages = Vec::new();
+    let mut bytes_left = REQUEST_BYTES_MAX;
+    for id in rows {
+        let Some(message) = read(context, conversation, &id)? else { continue };
+        let Some(left) = bytes_left.checked_sub(message.text.len()) else { break };
+        bytes_left = left;
+        messages.push(message);
+    }
+    messages.reverse();
+    queue(heart, context, about, messages, "A message request that was not wanted.")
 }
 
 fn queue(

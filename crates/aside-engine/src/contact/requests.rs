@@ -139,7 +139,8 @@ pub(crate) fn remove(heart: &Heart, context: &mut Context<'_>, address: &Account
         params![State::Removed as i64, address.to_string()],
     )?;
     context.db.execute(
-        "UPDATE conversations SET state = CASE state WHEN ?1 THEN ?1 ELSE ?2 END, hidden = 1, draft = '' WHERE id = ?3",
+        "UPDATE conversations SET state = CASE state WHEN ?1 THEN ?1 ELSE ?2 END, hidden = 1, draft = '',
+             read_position = MAX(read_position, next_position - 1) WHERE id = ?3",
         params![conversation::State::Paused as i64, conversation::State::Request as i64, id],
     )?;
     Ok(())
