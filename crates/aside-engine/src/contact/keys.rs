@@ -168,7 +168,9 @@ fn judge(context: &mut Context<'_>, shown: &Shown<'_>, unknown: Unknown) -> Resu
 }
 
 fn same_chain(context: &mut Context<'_>, shown: &Shown<'_>) -> Result<Seen, EngineError> {
-    if note_devices(context, shown)? == 0 {
+    // A device that was linked lately was told of people, but not of each of their devices: the first are no news.
+    let is_news = knows_devices(context.db, shown)?;
+    if note_devices(context, shown)? == 0 || !is_news {
         return Ok(Seen::Known);
     }
     tell(context, shown.address, &words::new_device(&shown.address.name))?;
@@ -281,6 +283,11 @@ fn note_devices(context: &Context<'_>, shown: &Shown<'_>) -> Result<usize, Engin
         count = count.saturating_add(rows);
     }
     Ok(count)
+}
+
+fn knows_devices(db: &Connection, shown: &Shown<'_>) -> Result<bool, EngineError> {
+    let sql = "SELECT 1 FROM people_devices WHERE address = ? AND root_key = ?";
+    Ok(db.prepare_cached(sql)?.exists(params![shown.address.to_string(), shown.root_key.0])?)
 }
 
 fn is_known_device(db: &Connection, shown: &Shown<'_>, device: &DeviceId) -> Result<bool, EngineError> {
