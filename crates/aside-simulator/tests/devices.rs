@@ -62,6 +62,25 @@ fn no_history_means_none_and_what_comes_is_read() {
 }
 
 #[test]
+fn without_history_too_nothing_is_missing_between_the_approval_and_the_add() {
+    let mut calm = Calm::new(31, 2);
+    calm.befriend(0, 1);
+    calm.write(1, "before");
+    calm.settle();
+    let new = calm.new_profile();
+    calm.ask_to_link(0, new, "Phone");
+    let request = calm.engine(0).unwrap().device_requests().unwrap().pop().unwrap();
+    let device = parse_device_id(&request.id).unwrap();
+    calm.wait_ms(1_000);
+    calm.command(0, Command::Device(DeviceCommand::Answer { device, given: Some(History::Nothing) }));
+    calm.write(1, "meanwhile");
+    calm.settle_over(30_000);
+    calm.write(1, "after");
+    calm.settle();
+    assert_eq!(calm.texts(new), ["meanwhile", "after"]);
+}
+
+#[test]
 fn a_declined_device_says_so_and_gets_nothing() {
     let mut calm = Calm::new(4, 1);
     let new = calm.new_profile();
