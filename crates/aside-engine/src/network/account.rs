@@ -141,6 +141,18 @@ fn envelopes(
     Ok(())
 }
 
+/// For the person, who can do something about some of it.
+fn why_not_signed_in(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Suspended => {
+            "the server's administrator suspended your account; ask them why. What you have stays here, and what you \
+             write waits"
+        }
+        Refusal::DeviceRevoked => "this device was removed from your account",
+        _ => "the server refused to sign this device in",
+    }
+}
+
 fn refused(
     heart: &mut Heart,
     context: &mut Context<'_>,
@@ -164,7 +176,7 @@ fn refused(
                 account::set_refused(context, &refusal)?;
                 heart.identity = account::load(context.db)?;
             }
-            context.close(link, "the server refused to sign this device in")
+            context.close(link, why_not_signed_in(&refusal))
         }
         // As many as a day allows are drawn. Asking again at once would go in a circle until tomorrow.
         Flight::DrawChannelTokens => {
