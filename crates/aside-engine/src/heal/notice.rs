@@ -14,7 +14,11 @@ use rusqlite::{Connection, params};
 
 /// The notice of a conversation, if something is wrong with it.
 pub(crate) fn of(db: &Connection, row: &Conversation) -> Result<Option<Notice>, EngineError> {
-    if matches!(row.state, State::Left | State::Removed) {
+    // Who left knows that.
+    if row.state == State::Left {
+        return Ok(None);
+    }
+    if row.state == State::Removed {
         let text = row.paused.clone().unwrap_or_default();
         return Ok(Some(Notice { kind: NoticeKind::Removed, text, actions: vec![] }));
     }
