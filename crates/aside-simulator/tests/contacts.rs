@@ -6,7 +6,7 @@ use aside_engine::contact::REQUESTS_MAX;
 use aside_engine::conversation::ConversationId;
 use aside_engine::input::{Answer, Command, ConnectionKind, Presence};
 use aside_engine::settings::Settings;
-use aside_engine::view::{Contact, ContactState, ConversationState, Delivery, NoticeAction, NoticeKind};
+use aside_engine::view::{Contact, ContactState, ConversationState, Delivery, Message, NoticeAction, NoticeKind};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::codec::{decode, encode};
 use aside_protocol::frame::anonymous::Answer as AnonymousAnswer;
@@ -14,6 +14,7 @@ use aside_protocol::frame::{ClientFrame, ServerFrame, account, anonymous};
 use aside_protocol::id::DeviceId;
 use aside_protocol::identity::{DeviceCertificate, DeviceRecord, KeySet, KeySetSigner};
 use aside_protocol::key::{PublicKey, SigningKey};
+use aside_protocol::report::AbuseReport;
 use aside_simulator::calm::Calm;
 
 fn address(who: usize) -> AccountAddress {
@@ -366,14 +367,81 @@ fn a_report_shows_the_administrator_what_was_chosen_and_nothing_else() {
     calm.reached_server(0);
     calm.command(0, Command::Report { conversation, messages: vec![chosen], note: "rude".into() });
     calm.settle();
+    let report = only_report(&mut calm, 0);
+    assert_eq!((&report.about, report.note.as_str()), (&address(1), "rude"));
+    assert_eq!(report.messages.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["from p1"]);
+}
+
+/// The one report that somebody's server was sent.
+fn only_report(calm: &mut Calm, who: usize) -> AbuseReport {
     let report = |(_, bytes): &(ConnectionKind, Vec<u8>)| match ClientFrame::<account::Request>::decode(bytes) {
         Ok(ClientFrame::Request(_, account::Request::Report(report))) => Some(report),
         _ => None,
     };
-    let reports: Vec<_> = calm.reached_server(0).iter().filter_map(report).collect();
+    let reports: Vec<_> = calm.reached_server(who).iter().filter_map(report).collect();
     let [report] = reports.as_slice() else { panic!("{reports:?}") };
-    assert_eq!((&report.about, report.note.as_str()), (&address(1), "rude"));
-    assert_eq!(report.messages.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["from p1"]);
+    report.clone()
+}
+
+#[test]
+fn the_report_of_a_request_shows_who_asks_and_what_they_wrote_since() {
+    let mut calm = friends(117);
+    calm.command(1, Command::RemoveContact { address: address(0) });
+    calm.settle();
+    calm.write(0, "you will be sorry");
+    calm.settle();
+    let asked = calm.first_conversation(1).unwrap();
+    assert_eq!((asked.state, asked.unread_count), (ConversationState::Request, 1));
+    calm.reached_server(1);
+    calm.command(1, Command::ReportRequest { conversation: asked.id });
+    calm.command(1, Command::Decline { conversation: asked.id });
+    calm.settle();
+    let report = only_report(&mut calm, 1);
+    assert_eq!(report.about, address(0));
+    assert_eq!(report.messages.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["you will be sorry"]);
+    assert_eq!(calm.command(1, Command::ReportRequest { conversation: asked.id }), None, "it is a request no more");
+    assert_eq!(requests(&calm, 1), 0);
+}
+
+#[test]
+fn the_report_of_a_stranger_of_whom_nothing_is_shown_says_who_they_are() {
+    let mut calm = Calm::new(118, 2);
+    add_by_name(&mut calm, 0, 1);
+    let asked = calm.first_conversation(1).unwrap().id;
+    calm.reached_server(1);
+    calm.command(1, Command::ReportRequest { conversation: asked });
+    calm.settle();
+    let report = only_report(&mut calm, 1);
+    assert_eq!((report.about, report.messages), (address(0), vec![]));
+}
+
+#[test]
+fn a_page_of_messages_is_read_around_one_of_them_and_goes_on_both_ways() {
+    let mut calm = friends(119);
+    for number in 1..=20 {
+        calm.write(0, &format!("number {number}"));
+    }
+    calm.settle();
+    let id = calm.first_conversation(0).unwrap().id;
+    let all = calm.timeline(0);
+    let middle = all.iter().find(|row| row.text == "number 10").unwrap();
+    let engine = calm.engine(0).unwrap();
+    let page = engine.messages_around(&id, &middle.id, 5).unwrap().unwrap();
+    let texts = |rows: &[Message]| rows.iter().map(|row| row.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&page.messages), ["number 8", "number 9", "number 10", "number 11", "number 12"]);
+    assert!(page.has_more && page.has_newer);
+    let last = page.messages.last().unwrap().position;
+    let newer = engine.messages_after(&id, last, 5).unwrap();
+    assert_eq!(texts(&newer.messages).first().map(String::as_str), Some("number 13"));
+    assert!(newer.has_more && newer.has_newer);
+    let newest = engine.messages_after(&id, newer.messages.last().unwrap().position, 200).unwrap();
+    assert_eq!(newest.messages.last(), all.last());
+    assert!(newest.has_more && !newest.has_newer);
+    let older = engine.messages(&id, page.messages.first().map(|row| row.position), 200).unwrap();
+    assert_eq!(older.messages.first(), all.first());
+    assert!(!older.has_more && older.has_newer);
+    let elsewhere = calm.first_conversation(1).unwrap().id;
+    assert_eq!(calm.engine(0).unwrap().messages_around(&elsewhere, &middle.id, 5).unwrap(), None);
 }
 
 #[test]

@@ -21,10 +21,12 @@ const PAGE_MAX: u32 = 200;
 /// How long `?wait=sent` waits.
 const WAIT_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// `GET …/messages?before=POSITION&limit=N`
+/// `GET …/messages?before=POSITION&limit=N`, or `after` a position, or `around` a message.
 #[derive(Deserialize)]
 pub struct Page {
     before: Option<i64>,
+    after: Option<i64>,
+    around: Option<String>,
     limit: Option<u32>,
 }
 
@@ -40,7 +42,18 @@ pub async fn list(
         return Err(ApiError::invalid("bad_limit", format!("A page has 1 to {PAGE_MAX} messages.")));
     }
     app.conversation(id).await?;
-    Ok(Json(app.engine.ask(move |engine| engine.messages(&id, page.before, limit)).await?))
+    let around = page.around.as_deref().map(message_id).transpose()?;
+    match (page.before, page.after, around) {
+        (before, None, None) => Ok(Json(app.engine.ask(move |engine| engine.messages(&id, before, limit)).await?)),
+        (None, Some(after), None) => {
+            Ok(Json(app.engine.ask(move |engine| engine.messages_after(&id, after, limit)).await?))
+        }
+        (None, None, Some(middle)) => {
+            let page = app.engine.ask(move |engine| engine.messages_around(&id, &middle, limit)).await?;
+            page.map(Json).ok_or_else(|| CommandError::UnknownMessage.into())
+        }
+        _ => Err(ApiError::invalid("bad_page", "Give one of `before`, `after` and `around`, or none.")),
+    }
 }
 
 /// `POST …/messages`

@@ -80,17 +80,67 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub fn messages(&self, id: &ConversationId, before: Option<i64>, limit: u32) -> Result<MessagePage, EngineError> {
+        let (mut messages, has_more) =
+            self.rows(id, "m.position < ? ORDER BY m.position DESC", before.unwrap_or(i64::MAX), limit)?;
+        messages.reverse();
+        let has_newer = before.map_or(Ok(false), |before| self.has_row(id, "position >= ?", before))?;
+        Ok(MessagePage { messages, has_more, has_newer })
+    }
+
+    /// A page of a timeline, ascending: the oldest rows after a position.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn messages_after(&self, id: &ConversationId, after: i64, limit: u32) -> Result<MessagePage, EngineError> {
+        let (messages, has_newer) = self.rows(id, "m.position > ? ORDER BY m.position", after, limit)?;
+        let has_more = self.has_row(id, "position <= ?", after)?;
+        Ok(MessagePage { messages, has_more, has_newer })
+    }
+
+    /// A page of a timeline, ascending, with a message in its middle. `None`: it does not stand there.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn messages_around(
+        &self,
+        id: &ConversationId,
+        message: &MessageId,
+        limit: u32,
+    ) -> Result<Option<MessagePage>, EngineError> {
+        let Some(middle) = self.message(message)?.filter(|found| found.conversation_id == *id) else { return Ok(None) };
+        let after = limit.div_ceil(2);
+        let (newer, has_newer) = self.rows(id, "m.position >= ? ORDER BY m.position", middle.position, after)?;
+        let before = limit.saturating_sub(after).max(1);
+        let (mut messages, has_more) =
+            self.rows(id, "m.position < ? ORDER BY m.position DESC", middle.position, before)?;
+        messages.reverse();
+        messages.extend(newer);
+        Ok(Some(MessagePage { messages, has_more, has_newer }))
+    }
+
+    /// Rows of a timeline in the order asked for, and whether there are further ones.
+    fn rows(
+        &self,
+        id: &ConversationId,
+        which: &'static str,
+        position: i64,
+        limit: u32,
+    ) -> Result<(Vec<Message>, bool), EngineError> {
         let limit = limit.clamp(1, PAGE_MAX);
         let mut statement = self.db.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM messages m LEFT JOIN channels ch ON ch.id = m.channel
-             WHERE m.conversation = ? AND m.position < ? ORDER BY m.position DESC LIMIT ?"
+             WHERE m.conversation = ? AND {which} LIMIT ?"
         ))?;
-        let rows = statement.query_map(params![id, before.unwrap_or(i64::MAX), limit.saturating_add(1)], columns)?;
+        let rows = statement.query_map(params![id, position, limit.saturating_add(1)], columns)?;
         let mut messages = rows.map(|row| self.show_message(row?)).collect::<Result<Vec<_>, EngineError>>()?;
-        let has_more = messages.len() > limit as usize;
+        let has_further = messages.len() > limit as usize;
         messages.truncate(limit as usize);
-        messages.reverse();
-        Ok(MessagePage { messages, has_more })
+        Ok((messages, has_further))
+    }
+
+    fn has_row(&self, id: &ConversationId, which: &'static str, position: i64) -> Result<bool, EngineError> {
+        let sql = format!("SELECT 1 FROM messages WHERE conversation = ? AND {which}");
+        Ok(self.db.prepare_cached(&sql)?.exists(params![id, position])?)
     }
 
     /// One row.

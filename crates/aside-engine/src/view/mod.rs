@@ -326,6 +326,8 @@ pub struct MessagePage {
 
 /// Whether somebody can be written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+    /// Whether there are later ones.
+    pub has_newer: bool,
 #[serde(rename_all = "snake_case")]
 pub enum ContactState {
     /// Their keys are being fetched.
