@@ -399,7 +399,6 @@ fn the_report_of_a_request_shows_who_asks_and_what_they_wrote_since() {
     let report = only_report(&mut calm, 1);
     assert_eq!(report.about, address(0));
     assert_eq!(report.messages.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["you will be sorry"]);
-    assert_eq!(calm.command(1, Command::ReportRequest { conversation: asked.id }), None, "it is a request no more");
     assert_eq!(requests(&calm, 1), 0);
 }
 

@@ -49,7 +49,8 @@ fn drop_one(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineE
     context.changed(Change::ConversationRemoved(id));
     context.changed(Change::State);
     if kept.channel.is_some() {
-        let sql = "UPDATE conversations SET request = NULL, hidden = 1 WHERE id = ?";
+        let sql = "UPDATE conversations SET request = NULL, hidden = 1,
+                   read_position = MAX(read_position, next_position - 1) WHERE id = ?";
         context.db.prepare_cached(sql)?.execute(params![id])?;
         return Ok(());
     }
