@@ -15,7 +15,7 @@ function link(world) {
 
 function accept(world, { link: text, name }) {
   if (!/^aside:\/\/[^/]+\/device\//.test(text)) return problem(400, 'bad_link', 'This is not a link for a new device. It begins with aside:// and has /device/ in it.');
-  world.device = { id: 'd9', name };
+  world.devices = [{ id: 'd9', name, is_this: true, added_at: world.now }];
   world.linking = { state: 'asking' };
   return [200, world.state()];
 }
@@ -42,7 +42,6 @@ export function aboutDevices(world, method, [first, second], body) {
   if (!device) return missing;
   if (method === 'PUT') {
     device.name = body.name;
-    if (device.is_this) world.device = { id: device.id, name: body.name };
     changed(world);
     return [200, device];
   }

@@ -104,6 +104,11 @@ const deeds = {
     world.joined ||= joined === true;
     world.emit('state', world.state());
   },
+  /** Another device removes this one. */
+  outcast(world) {
+    world.devices = world.devices.map((one) => (one.is_this ? { ...one, revoked_at: world.now } : one));
+    world.emit('state', world.state());
+  },
   /** {recovery}: the state of words and backups. */
   recovery(world, { recovery }) {
     world.recovery = { ...world.recovery, ...recovery };

@@ -22,7 +22,6 @@ export class World {
     this.settings = { theme: 'system', read_receipts: true, typing_indicators: true, notifications: false };
     this.connections = [{ server: HOST, status: 'connected', since: now - 3 * HOUR }];
     this.joined = scenario !== 'first-run';
-    this.device = { id: 'd1', name: 'Desk computer' };
     this.devices = [
       { id: 'd1', name: 'Desk computer', is_this: true, added_at: now - 200 * DAY },
       { id: 'd2', name: 'Kitchen laptop', is_this: false, added_at: now - 31 * DAY },
@@ -65,7 +64,10 @@ export class World {
       requests_total: [...this.conversations.values()].filter((one) => one.state === 'request').length,
       ...(this.linking ? { linking: this.linking } : {}),
       recovery: this.recovery,
-      device: this.device,
+      healing: [...this.conversations.values()]
+        .filter((one) => ['fork', 'healing', 'lost'].includes(one.notice?.kind))
+        .map((one) => ({ conversation_id: one.id, title: one.title, since: this.now - 20 * MINUTE, requests: one.notice.kind === 'healing' ? 2 : 0, notice: one.notice })),
+      ...(this.joined ? { device: this.devices.find((one) => one.is_this) } : {}),
       limits: { group_members: 1000 },
     };
   }

@@ -53,7 +53,8 @@ export interface State {
   requests_total: number;
   linking?: Linking;
   recovery: { confirmed: boolean; backup: BackupState };
-  device: { id: string; name: string };
+  /** This one; absent before there is an account. */
+  device?: Device;
   limits: { group_members: number };
 }
 

@@ -1,5 +1,5 @@
 // The one line under a name. What the person must act on outranks a draft, a draft outranks news.
-import type { Conversation, DeliveryState, Notice } from '../api/types';
+import type { Conversation, DeliveryState, MessagePreview, Notice } from '../api/types';
 import { words } from '../words';
 
 export interface Preview {
@@ -15,7 +15,14 @@ export function stopsWriting(notice: Notice | undefined): boolean {
   return notice !== undefined && notice.kind !== 'healing';
 }
 
-export function previewOf(conversation: Conversation, open: boolean): Preview {
+/** On a device that was removed every chat has ended: there the last words say more than that. */
+export function previewOf(conversation: Conversation, open: boolean, ended = false): Preview {
+  const last = conversation.last_message;
+  if (!ended || !last) return previewOfLive(conversation, open);
+  return plain(conversation, last);
+}
+
+function previewOfLive(conversation: Conversation, open: boolean): Preview {
   const last = conversation.last_message;
   if (conversation.notice?.kind === 'removed') return { tone: 'muted', lead: '', text: words.chats.removed };
   if (conversation.left) return { tone: 'muted', lead: '', text: words.chats.left };
@@ -33,6 +40,10 @@ export function previewOf(conversation: Conversation, open: boolean): Preview {
     const text = conversation.state === 'pending' ? waiting : words.chats.noMessages;
     return { tone: 'muted', lead: '', text };
   }
+  return plain(conversation, last);
+}
+
+function plain(conversation: Conversation, last: MessagePreview): Preview {
   // Only a message that was deleted has no words.
   if (!last.text) return { tone: 'muted', lead: '', text: words.timeline.deleted };
   const preview: Preview = { tone: 'plain', lead: '', text: last.text };

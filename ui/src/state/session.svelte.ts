@@ -39,6 +39,9 @@ class Session {
   });
 
   /** How many people a group can hold. */
+  /** Another of the person's devices has removed this one. */
+  removed = $derived(this.state?.device?.revoked_at !== undefined);
+
   membersMax = $derived(this.state?.limits?.group_members ?? MEMBERS_MAX_UNKNOWN);
 
   adopt(state: State): void {
