@@ -39,14 +39,22 @@ function send(world, conversation, body) {
 function page(world, conversation, query) {
   const list = world.messages.get(conversation.id);
   const limit = Math.min(200, Math.max(1, Number(query.get('limit') ?? 50)));
+  const slice = (start, end) => [200, { messages: list.slice(start, end), has_more: start > 0, has_newer: end < list.length }];
+  if (query.has('around')) {
+    const middle = list.findIndex((message) => message.id === query.get('around'));
+    return middle < 0 ? missing : slice(Math.max(0, middle - limit / 2), Math.min(list.length, middle + limit / 2));
+  }
+  if (query.has('after')) {
+    const start = list.findLastIndex((message) => message.position <= Number(query.get('after'))) + 1;
+    return slice(start, Math.min(list.length, start + limit));
+  }
   const before = query.has('before') ? Number(query.get('before')) : Infinity;
   let end = list.length;
   if (before !== Infinity) {
     end = list.findIndex((message) => message.position >= before);
     if (end < 0) end = list.length;
   }
-  const start = Math.max(0, end - limit);
-  return [200, { messages: list.slice(start, end), has_more: start > 0 }];
+  return slice(Math.max(0, end - limit), end);
 }
 
 function react(world, conversation, message, { emoji, present }) {
@@ -157,6 +165,7 @@ function aboutConversation(world, method, [id, verb, messageId, messageVerb], qu
   if (verb === 'typing') return [204];
   if (verb === 'safety') return aboutSafety(world, conversation, method, messageId === 'scan', body);
   if (verb === 'decline') return decline(world, id, body);
+  if (verb === 'evidence') return [200, world.evidence.get(id) ?? []];
   if (verb === 'notice') return answerNotice(world, conversation, body.action);
   return aboutGroup(world, conversation, method, [verb, messageId], body);
 }

@@ -95,10 +95,8 @@ const messagePath = (conversation: string, message: string) =>
 /** Whom to add. Other keys than the known ones are only taken when the person has said so. */
 export type Whom = { link: string; accept_other_keys?: true } | { name: string };
 
-export interface PageRequest {
-  before?: number;
-  limit: number;
-}
+/** The newest messages, those before or after a position, or those around a message. */
+export type PageRequest = { limit: number } & ({ before?: number } | { after: number } | { around: string });
 
 export const api = {
   state: () => request<State>('GET', '/state'),
@@ -111,8 +109,7 @@ export const api = {
     request<void>('DELETE', conversationPath(id), undefined, last),
   acceptRequest: (id: string) => request<Conversation>('POST', `${conversationPath(id)}/accept`),
   messages: (id: string, page: PageRequest) => {
-    const query = new URLSearchParams({ limit: String(page.limit) });
-    if (page.before !== undefined) query.set('before', String(page.before));
+    const query = new URLSearchParams(Object.entries(page).map(([name, value]) => [name, String(value)]));
     return request<MessagePage>('GET', `${conversationPath(id)}/messages?${query}`);
   },
   send: (id: string, text: string, replyTo?: string) =>

@@ -244,6 +244,7 @@ export interface BackupMade {
   bytes: number;
 }
 
+  has_newer: boolean;
 export interface InviteInfo {
   server: string;
 }

@@ -1,5 +1,6 @@
-// The messages of one conversation: a window that ends with the newest and grows backwards.
-import { api } from '../api/client';
+// The messages of one conversation: a window that ends with the newest and grows backwards. After a jump far back it
+// ends earlier, and grows both ways.
+import { api, Refused } from '../api/client';
 import type { Message } from '../api/types';
 import { Freshness } from './freshness';
 import type { LoadPhase } from './conversations.svelte';
@@ -19,6 +20,8 @@ export class Timeline {
   version = $state(0);
   phase = $state<LoadPhase>('loading');
   hasMore = $state(true);
+  /** There are later messages than the window's. */
+  hasNewer = $state(false);
   loadingOlder = $state(false);
   olderFailed = $state(false);
   /** The first message that was unread when the conversation was opened. */
@@ -29,6 +32,9 @@ export class Timeline {
   #hidden = new Set<string>();
   #freshness = new Freshness();
   #older: Promise<void> | undefined;
+  #newer: Promise<void> | undefined;
+  /** What arrives while the way back to the newest is read. */
+  #late: Message[] | undefined;
 
   constructor(readonly conversation: string) {}
 
@@ -53,8 +59,10 @@ export class Timeline {
       const limit = Math.min(PAGE_MAX, PAGE_FIRST + unread);
       const started = this.#freshness.begin();
       const page = await api.messages(this.conversation, { limit });
+      if (this.hasNewer) this.#empty();
       this.#merge(page.messages, started);
       this.hasMore = page.has_more;
+      this.hasNewer = false;
       this.phase = 'ready';
     } catch (error) {
       if (this.phase === 'loading') this.phase = 'failed';
@@ -68,6 +76,63 @@ export class Timeline {
     if (!oldest || !this.hasMore) return Promise.resolve();
     this.#older ??= this.#readOlder(oldest.position);
     return this.#older;
+  }
+
+  /** The same in the other direction, after a jump far back. */
+  loadNewer(): Promise<void> {
+    const newest = this.messages.at(-1);
+    if (!newest || !this.hasNewer) return Promise.resolve();
+    this.#newer ??= this.#readNewer(newest.position);
+    return this.#newer;
+  }
+
+  async #readNewer(after: number): Promise<void> {
+    try {
+      const started = this.#freshness.begin();
+      const page = await api.messages(this.conversation, { after, limit: PAGE_MAX });
+      // The window may have moved meanwhile.
+      if (this.messages.at(-1)?.position !== after) return;
+      this.#merge(page.messages, started);
+      this.hasNewer = page.has_newer;
+    } finally {
+      this.#newer = undefined;
+    }
+  }
+
+  /** Moves the window to a message that lies far back. False: it is not in this conversation any more. */
+  async loadAround(id: string): Promise<boolean> {
+    const started = this.#freshness.begin();
+    try {
+      const page = await api.messages(this.conversation, { around: id, limit: PAGE_MAX });
+      const reaches = (page.messages.at(-1)?.position ?? 0) >= (this.messages[0]?.position ?? Infinity);
+      if (!reaches) {
+        this.#empty();
+        this.hasNewer = page.has_newer;
+      }
+      this.#merge(page.messages, started);
+      this.hasMore = page.has_more;
+      return this.indexOf(id) >= 0;
+    } catch (error) {
+      if (error instanceof Refused && error.status === 404) return false;
+      throw error;
+    }
+  }
+
+  /** The way back from there. */
+  async toNewest(): Promise<void> {
+    if (!this.hasNewer) return;
+    this.#late ??= [];
+    try {
+      await this.loadNewest(0);
+      this.#late.forEach((message) => this.upsert(message));
+    } finally {
+      this.#late = undefined;
+    }
+  }
+
+  #empty(): void {
+    this.messages.splice(0, this.messages.length);
+    this.#positions.clear();
   }
 
   async #readOlder(before: number): Promise<void> {
@@ -93,6 +158,7 @@ export class Timeline {
     // Nobody has opened it yet: whoever does reads it.
     if (this.phase === 'loading') return;
     if (newestBefore === undefined) return this.loadNewest(0);
+    if (this.hasNewer) return this.#renewAnchored();
     let before: number | undefined;
     for (let page = 0; page < GAP_PAGES_MAX; page += 1) {
       const started = this.#freshness.begin();
@@ -133,6 +199,7 @@ export class Timeline {
     const known = this.#positions.has(message.id);
     const oldest = this.messages[0]?.position;
     if (!known && this.hasMore && oldest !== undefined && message.position < oldest) return;
+    if (!known && this.hasNewer) return void this.#late?.push(message);
     this.#freshness.touch(message.id);
     this.#put(this.#asShown(message));
     this.version += 1;
@@ -164,7 +231,10 @@ export class Timeline {
       if (!this.#replaceInPlace(message)) moved.push(message);
     }
     for (const message of moved) this.#positions.set(message.id, message.position);
-    if (moved.length > 0) {
+    moved.sort((a, b) => a.position - b.position);
+    if ((moved.at(-1)?.position ?? 0) < (this.messages[0]?.position ?? 0)) {
+      this.messages.unshift(...moved);
+    } else if (moved.length > 0) {
       this.messages.push(...moved);
       this.messages.sort((a, b) => a.position - b.position);
     }

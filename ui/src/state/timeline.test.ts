@@ -4,15 +4,36 @@ import { sample } from '../timeline/sample';
 import { Timeline } from './timeline.svelte';
 
 const server = vi.hoisted(() => ({ messages: [] as Message[], asked: 0, hold: Promise.resolve() }));
+const Refused = vi.hoisted(
+  () =>
+    class extends Error {
+      constructor(readonly status: number) {
+        super();
+      }
+    },
+);
 
 vi.mock('../api/client', () => ({
+  Refused,
   api: {
-    messages: async (_id: string, { before, limit }: { before?: number; limit: number }) => {
+    messages: async (_id: string, { before, after, around, limit }: { before?: number; after?: number; around?: string; limit: number }) => {
       server.asked += 1;
-      const eligible = server.messages.filter((message) => before === undefined || message.position < before);
-      const page = eligible.slice(-limit).map((message) => ({ ...message }));
+      const all = server.messages;
+      let [start, end] = [Math.max(0, all.length - limit), all.length];
+      if (before !== undefined) {
+        end = all.filter((message) => message.position < before).length;
+        start = Math.max(0, end - limit);
+      } else if (after !== undefined) {
+        start = all.filter((message) => message.position <= after).length;
+        end = Math.min(all.length, start + limit);
+      } else if (around !== undefined) {
+        const middle = all.findIndex((message) => message.id === around);
+        if (middle < 0) throw new Refused(404);
+        [start, end] = [Math.max(0, middle - limit / 2), Math.min(all.length, middle + limit / 2)];
+      }
+      const messages = all.slice(start, end).map((message) => ({ ...message }));
       await server.hold;
-      return { messages: page, has_more: eligible.length > page.length };
+      return { messages, has_more: start > 0, has_newer: end < all.length };
     },
   },
 }));
@@ -27,6 +48,38 @@ beforeEach(() => {
 });
 
 describe('Timeline', () => {
+  it('goes to a message far back in one call, on from there both ways, and back to the newest', async () => {
+    server.messages = range(1, 5_000);
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    server.asked = 0;
+    expect(await timeline.loadAround('m1000')).toBe(true);
+    expect(server.asked).toBe(1);
+    expect([positions(timeline)[0], positions(timeline).at(-1)]).toEqual([900, 1_099]);
+    expect([timeline.hasMore, timeline.hasNewer]).toEqual([true, true]);
+    timeline.upsert(sample(5_001));
+    expect(timeline.get('m5001')).toBeUndefined();
+    await timeline.loadNewer();
+    await timeline.loadOlder();
+    expect(positions(timeline)).toEqual(range(700, 1_299).map((message) => message.position));
+    server.messages = range(1, 5_001);
+    const back = timeline.toNewest();
+    timeline.upsert(sample(5_002));
+    await back;
+    expect(timeline.hasNewer).toBe(false);
+    expect(positions(timeline)).toEqual(range(4_942, 5_002).map((message) => message.position));
+  });
+
+  it('joins the pages where the one asked for reaches what is known, and says what is not there', async () => {
+    const timeline = new Timeline('c1');
+    await timeline.loadNewest(0);
+    expect(await timeline.loadAround('m400')).toBe(true);
+    expect(positions(timeline)).toEqual(range(300, 500).map((message) => message.position));
+    expect(timeline.hasNewer).toBe(false);
+    expect(await timeline.loadAround('nowhere')).toBe(false);
+    expect(positions(timeline)).toHaveLength(201);
+  });
+
   it('reads the newest page and then backwards to the beginning', async () => {
     const timeline = new Timeline('c1');
     await timeline.loadNewest(0);

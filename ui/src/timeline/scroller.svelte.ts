@@ -93,7 +93,8 @@ export class Scroller {
   }
 
   #anchorAt(top: number): Anchor {
-    if (this.heights.total - this.viewHeight - top <= AT_END_PX) return { at: 'end' };
+    const last = this.heights.total - this.viewHeight - top <= AT_END_PX;
+    if (last && !this.timeline.hasNewer) return { at: 'end' };
     const index = this.heights.indexAt(top + 1);
     const message = this.timeline.messages[index];
     return message ? { at: 'row', id: message.id, offset: this.heights.offsetOf(index) - top } : { at: 'end' };

@@ -117,6 +117,31 @@ test('a hundred thousand messages scroll to the very first with few rows in the 
   await expect(page.getByTestId('message').last()).toContainText('100000.');
 });
 
+test('a reply to something far back leads there at once, reading goes on from there, and the way down leads back', async ({ page }) => {
+  await open(page, 'huge', '#/chats/{huge}');
+  await expect(page.getByTestId('message').last()).toContainText('100000.');
+  const { huge } = await deed(page, 'connect', { status: 'connected' });
+  const reply_to = { id: 'h500', sender: { address: 'archive@home.example.org', display_name: 'The long archive', is_self: false }, text: '500.' };
+  await deed(page, 'arrive', { conversation: huge, text: 'Do you remember this?', fields: { reply_to } });
+  let asked = 0;
+  page.on('request', (request) => (asked += Number(request.url().includes('/messages?'))));
+  const answer = page.getByTestId('message').filter({ hasText: 'Do you remember this?' });
+  await answer.getByRole('button', { name: /Reply to/ }).click();
+  await expect(page.locator('[data-message-id=h500]')).toBeInViewport();
+  expect(asked).toBeLessThan(4);
+  await deed(page, 'arrive', { conversation: huge, text: 'And this?' });
+  await page.getByTestId('timeline').hover();
+  for (let i = 0; i < 30; i += 1) await page.mouse.wheel(0, 800);
+  await expect(page.getByTestId('message').filter({ hasText: /^(6[0-9]{2}|[7-9][0-9]{2})\./ }).first()).toBeVisible();
+  await expect(page.getByText('And this?')).toHaveCount(1);
+  await page.getByTestId('jump-to-latest').click();
+  await expect(page.getByTestId('message').filter({ hasText: 'And this?' })).toBeInViewport();
+  await expect(page.getByTestId('message').filter({ hasText: 'Do you remember this?' })).toBeVisible();
+  await page.getByTestId('composer-input').fill('I do');
+  await page.keyboard.press('Enter');
+  await expect(page.getByTestId('message').filter({ hasText: 'I do' }).last()).toBeInViewport();
+});
+
 test('older pages load above without moving what is read', async ({ page }) => {
   await open(page, 'huge', '#/chats/{huge}');
   await expect(page.getByTestId('message').last()).toContainText('100000.');
