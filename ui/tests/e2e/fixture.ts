@@ -16,4 +16,4 @@ export const test = base.extend<{ world: World }>({
 });
 
 export { expect };
-export type { Person, World } from './world';
+export type { Person, Server, World } from './world';

@@ -1,5 +1,6 @@
 // From the invite to a group, without a pointer; and axe-core looks at every page on the way.
 import { expectNoSeriousFault } from '../visual/access';
+import { code } from './deeds';
 import { expect, test } from './fixture';
 import type { Locator, Page } from '@playwright/test';
 
@@ -80,6 +81,58 @@ test('everything that two people need is done by the keyboard alone', async ({ w
   await page.keyboard.press('Control+,');
   await reach(page, page.getByTestId('settings-recovery'));
   await page.keyboard.press('Enter');
-  await expect(page.getByRole('heading', { name: 'Recovery' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Recovery', exact: true })).toBeVisible();
   await expectNoSeriousFault(page);
+});
+
+test('a device is let in, named and removed by the keyboard alone', async ({ world }) => {
+  test.setTimeout(180_000);
+  const [alice, bob] = await world.pair();
+  const phone = alice.device('alice-phone');
+  await phone.start();
+  const [page, fresh] = [alice.page, await phone.open()];
+  await page.keyboard.press('Control+,');
+  await reach(page, page.getByTestId('settings-devices'));
+  await page.keyboard.press('Enter');
+  await reach(page, page.getByTestId('link-device-open'));
+  await expectNoSeriousFault(page);
+  await page.keyboard.press('Enter');
+  const link = (await page.getByTestId('device-link').textContent()) ?? '';
+  await expectNoSeriousFault(page);
+
+  await reach(fresh, fresh.getByTestId('begin-device'));
+  await fresh.keyboard.press('Enter');
+  await expect(fresh.getByTestId('device-link-input')).toBeFocused();
+  await fresh.keyboard.insertText(link);
+  await reach(fresh, fresh.getByTestId('device-name-input'));
+  await fresh.keyboard.press('Control+a');
+  await fresh.keyboard.insertText('Phone');
+  await expectNoSeriousFault(fresh);
+  await fresh.keyboard.press('Enter');
+  await expect(fresh.getByTestId('linking')).toHaveAttribute('data-state', 'waiting');
+  await expectNoSeriousFault(fresh);
+
+  await expect(page.getByTestId('device-request')).toContainText('Phone');
+  expect(await code(alice)).toBe(await code(phone));
+  await expectNoSeriousFault(page);
+  await reach(page, page.getByTestId('device-accept'));
+  await page.keyboard.press('Enter');
+  await expect(phone.row('bob')).toBeVisible({ timeout: 60_000 });
+
+  const row = page.getByTestId('device-row').filter({ hasText: 'Phone' });
+  await reach(page, row.getByTestId('device-rename'));
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Control+a');
+  await page.keyboard.insertText('Old phone');
+  await page.keyboard.press('Enter');
+  const renamed = page.getByTestId('device-row').filter({ hasText: 'Old phone' });
+  await reach(page, renamed.getByTestId('device-revoke'));
+  await page.keyboard.press('Enter');
+  await expectNoSeriousFault(page);
+  await reach(page, page.getByTestId('revoke-confirm'));
+  await page.keyboard.press('Enter');
+  await expect(renamed).toContainText('Removed on', { timeout: 60_000 });
+  await expect(phone.page.getByTestId('device-removed')).toBeVisible({ timeout: 60_000 });
+  await expectNoSeriousFault(fresh);
+  await expect(bob.page.getByTestId('notice-key_changed')).toHaveCount(0);
 });

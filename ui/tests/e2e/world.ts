@@ -17,41 +17,27 @@ function program(variable: string, name: string): string {
   throw new Error(`${path} is not there: build it with \`cargo build -p aside-cli -p aside-server\`, or set ${variable}`);
 }
 
-export class World {
-  readonly #people: Person[] = [];
-  readonly #processes: Background[] = [];
-  readonly #contexts: BrowserContext[] = [];
-  /** What pages complained of: errors, and whatever the strict policy refused. */
-  readonly complaints: string[] = [];
-  #server: Background | undefined;
+/** A server of a world, with its administrator's commands. */
+export class Server {
+  #process: Background | undefined;
 
   private constructor(
-    readonly folder: string,
+    private readonly world: World,
+    private readonly data: string,
     readonly address: string,
-    private readonly browser: Browser,
   ) {}
 
   /** Makes a server and runs it. */
-  static async make(browser: Browser): Promise<World> {
-    const folder = await mkdtemp(join(tmpdir(), 'aside-e2e-'));
-    const world = new World(folder, `127.0.0.1:${await freePort()}`, browser);
-    try {
-      await world.output('aside-server init', SERVER, ['init', world.#data, '--address', world.address]);
-      await world.startServer();
-    } catch (error) {
-      await world.end();
-      throw error;
-    }
-    return world;
+  static async make(world: World, name: string): Promise<Server> {
+    const server = new Server(world, join(world.folder, name), `127.0.0.1:${await freePort()}`);
+    await world.output('aside-server init', SERVER, ['init', server.data, '--address', server.address]);
+    await server.start();
+    return server;
   }
 
-  get #data(): string {
-    return join(this.folder, 'server');
-  }
-
-  async startServer(): Promise<void> {
-    const server = this.run('the server', SERVER, ['run', this.#data]);
-    this.#server = server;
+  async start(): Promise<void> {
+    const server = this.world.run(`the server ${this.address}`, SERVER, ['run', this.data]);
+    this.#process = server;
     await expect
       .poll(async () => !server.isRunning || (await isWell(this.address)), { message: 'the server is well' })
       .toBe(true);
@@ -59,36 +45,95 @@ export class World {
   }
 
   /** Stops the server in order: SIGTERM, and it ends well. */
-  async stopServer(): Promise<void> {
-    expect(await this.#server?.end('SIGTERM')).toEqual({ code: 0, signal: null });
+  async stop(): Promise<void> {
+    expect(await this.#process?.end('SIGTERM')).toEqual({ code: 0, signal: null });
   }
 
-  async killServer(): Promise<Ended | undefined> {
-    return this.#server?.end('SIGKILL');
+  async kill(): Promise<Ended | undefined> {
+    return this.#process?.end('SIGKILL');
   }
 
   async invite(): Promise<string> {
-    return this.output('aside-server invite', SERVER, ['invite', this.#data]);
+    return this.world.output('aside-server invite', SERVER, ['invite', this.data]);
+  }
+
+  /** `aside-server admin COMMAND… --json`: what its administrator is told. The directory stands behind the command's words. */
+  async admin<T>(command: string[], ...more: string[]): Promise<T> {
+    const said = await this.world.output('aside-server admin', SERVER, ['admin', ...command, this.data, ...more, '--json']);
+    return JSON.parse(said) as T;
+  }
+}
+
+export class World {
+  readonly #processes: Background[] = [];
+  readonly #contexts: BrowserContext[] = [];
+  /** What pages complained of: errors, and whatever the strict policy refused. */
+  readonly complaints: string[] = [];
+  #home: Server | undefined;
+
+  private constructor(
+    readonly folder: string,
+    private readonly browser: Browser,
+  ) {}
+
+  /** Makes a world with one server. */
+  static async make(browser: Browser): Promise<World> {
+    const world = new World(await mkdtemp(join(tmpdir(), 'aside-e2e-')), browser);
+    try {
+      world.#home = await world.server('server');
+    } catch (error) {
+      await world.end();
+      throw error;
+    }
+    return world;
+  }
+
+  /** A further server, which never speaks to the first. */
+  server(name: string): Promise<Server> {
+    return Server.make(this, name);
+  }
+
+  get home(): Server {
+    if (!this.#home) throw new Error('the world has no server');
+    return this.#home;
+  }
+
+  get address(): string {
+    return this.home.address;
+  }
+
+  startServer(): Promise<void> {
+    return this.home.start();
+  }
+
+  stopServer(): Promise<void> {
+    return this.home.stop();
+  }
+
+  killServer(): Promise<Ended | undefined> {
+    return this.home.kill();
+  }
+
+  invite(): Promise<string> {
+    return this.home.invite();
   }
 
   /** Somebody with a profile of their own, and no account yet. */
-  person(name: string): Person {
-    const person = new Person(name, this);
-    this.#people.push(person);
-    return person;
+  person(name: string, server = this.home): Person {
+    return new Person(name, name, server, this);
   }
 
   /** Somebody who has joined from the command line. */
-  async member(name: string): Promise<Person> {
-    const person = this.person(name);
-    await person.aside('join', await this.invite(), '--name', name);
+  async member(name: string, server = this.home): Promise<Person> {
+    const person = this.person(name, server);
+    await person.aside('join', await server.invite(), '--name', name);
     return person;
   }
 
   /** Two people who are contacts, with their pages open on the list of chats. */
-  async pair(options: BrowserContextOptions = {}): Promise<[Person, Person]> {
+  async pair(options: BrowserContextOptions = {}, server = this.home): Promise<[Person, Person]> {
     const alice = await this.member('alice');
-    const bob = await this.member('bob');
+    const bob = await this.member('bob', server);
     await bob.adds(alice);
     for (const person of [alice, bob]) {
       await person.start();
@@ -150,7 +195,7 @@ export class World {
   }
 }
 
-/** One person: a profile, a client that may run, and a page that may be open. */
+/** One person on one device: a profile, a client that may run, and a page that may be open. */
 export class Person {
   #app: Background | undefined;
   #page: Page | undefined;
@@ -159,11 +204,18 @@ export class Person {
 
   constructor(
     readonly name: string,
+    private readonly profile: string,
+    readonly server: Server,
     readonly world: World,
   ) {}
 
+  /** The same person with another device, which nothing is on yet. */
+  device(profile: string): Person {
+    return new Person(this.name, profile, this.server, this.world);
+  }
+
   get address(): string {
-    return `${this.name}@${this.world.address}`;
+    return `${this.name}@${this.server.address}`;
   }
 
   get page(): Page {
@@ -178,7 +230,7 @@ export class Person {
 
   /** Runs a command of the command line, and gives what it prints. */
   async aside(...args: string[]): Promise<string> {
-    return this.world.outputOf(this.world.client(this.name, args));
+    return this.world.outputOf(this.world.client(this.profile, args));
   }
 
   /** By contact link, from the command line; returns when both can write. */
@@ -188,7 +240,7 @@ export class Person {
 
   /** Starts the client that stays. */
   async start(): Promise<void> {
-    this.#app = this.world.client(this.name, ['app', '--no-browser']);
+    this.#app = this.world.client(this.profile, ['app', '--no-browser']);
     this.link = (await this.#app.prints(/^http:\/\/\S+$/m)).trim();
   }
 
