@@ -19,7 +19,7 @@ export class World {
     this.verified = new Set();
     this.nextId = 1;
     this.self = { address: `mira@${HOST}`, display_name: 'Mira Lindqvist', is_self: true };
-    this.settings = { theme: 'system', read_receipts: true, typing_indicators: true, notifications: false };
+    this.settings = { theme: 'system', read_receipts: true, typing_indicators: true, notifications: false, findable: true };
     this.connections = [{ server: HOST, status: 'connected', since: now - 3 * HOUR }];
     this.joined = scenario !== 'first-run';
     this.devices = [
@@ -28,6 +28,7 @@ export class World {
       { id: 'd3', name: 'Old phone with the broken corner', is_this: false, added_at: now - 190 * DAY, revoked_at: now - 12 * DAY },
     ];
     this.deviceRequests = [];
+    this.evidence = new Map();
     this.recovery = { confirmed: true, backup: { at: now - 7 * HOUR, ok: true } };
     this.linking = undefined;
     this.links = [];
@@ -148,7 +149,7 @@ export class World {
     if (!last) return;
     conversation.last_message = {
       sender: last.sender,
-      text: last.deleted ? 'Message deleted' : last.text,
+      text: last.deleted ? 'Message deleted' : last.from_blocked ? 'A message from somebody you blocked' : last.text,
       sent_at: last.sent_at,
       ...(last.delivery ? { delivery: last.delivery } : {}),
     };
@@ -357,10 +358,21 @@ function troubles(world) {
     state: 'paused',
     notice: {
       kind: 'fork',
-      text: 'The server has shown different histories of this group to different members. Both are kept. Ask the others what they see before you go on.',
-      actions: ['compare', 'continue', 'leave'],
+      text: 'The server showed this conversation differently to different people. Nothing more is sent or shown here until you decide. You can go on in a new place with the same people; what was seen is kept as evidence.',
+      actions: ['continue', 'leave'],
     },
   });
+  world.evidence.set(world.fork, [
+    {
+      at: now - 21 * MINUTE,
+      channel: '5c1f'.repeat(16),
+      what: 'the server showed this conversation differently to different people',
+      epoch: 14,
+      ours: { seq: 231, head: '7d90a3c1'.repeat(8) },
+      theirs: { seq: 231, head: '1be4f862'.repeat(8) },
+      told_by: `ines@${HOST}`,
+    },
+  ]);
   world.removed = club('Night shift', { left: true, notice: { kind: 'removed', text: 'Ines removed you from this group. What was written before stays here for you to read.', actions: [] } });
   world.lost = club('Old club', { state: 'paused', notice: { kind: 'lost', text: 'This group can no longer be opened on this device, and nobody who could add you again has been seen for 30 days. Ask an admin to invite you.', actions: [] } });
   world.left = club('Book club', { left: true });

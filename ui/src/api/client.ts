@@ -8,6 +8,7 @@ import type {
   Device,
   DeviceLink,
   DeviceRequest,
+  Evidence,
   GroupInvite,
   HistoryLength,
   InviteInfo,
@@ -138,8 +139,9 @@ export const api = {
     request<SafetyNumber & { matches: boolean }>('POST', `${conversationPath(id)}/safety/scan`, { code }),
   declineRequest: (id: string, how: { block: boolean; report: boolean }, last = false) =>
     request<void>('POST', `${conversationPath(id)}/decline`, how, last),
-  answerNotice: (id: string, action: NoticeAction) =>
-    request<Conversation>('POST', `${conversationPath(id)}/notice`, { action }),
+  answerNotice: (id: string, action: NoticeAction, last = false) =>
+    request<Conversation>('POST', `${conversationPath(id)}/notice`, { action }, last),
+  evidence: (id: string) => request<Evidence[]>('GET', `${conversationPath(id)}/evidence`),
   report: (conversation: string, messages: string[], note: string) =>
     request<void>('POST', '/reports', { conversation, messages, note }),
 

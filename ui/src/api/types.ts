@@ -23,6 +23,8 @@ export interface Settings {
   read_receipts: boolean;
   typing_indicators: boolean;
   notifications: boolean;
+  /** Whether others on one's own server can ask by name. */
+  findable: boolean;
 }
 
 /** A new device on its way into an account. */
@@ -32,6 +34,40 @@ export interface Linking {
   code?: string;
   /** What went wrong, and what to do. */
   words?: string;
+}
+
+/** A chat with which something is wrong, and what is being done about it. */
+export interface Healing {
+  conversation_id: string;
+  title: string;
+  since: number;
+  /** How often help was asked for. */
+  requests: number;
+  notice: Notice;
+}
+
+/** A place in a chat's log, with the head of the chain there. */
+export interface SeenPosition {
+  seq: number;
+  head: string;
+}
+
+/** What showed that a chat was tampered with. All bytes are hexadecimal. */
+export interface Evidence {
+  at: number;
+  channel: string;
+  what: string;
+  epoch?: number;
+  /** The log as this device sees it, and as it was told. */
+  ours?: SeenPosition;
+  theirs?: SeenPosition;
+  authenticators?: [string, string];
+  /** Who told it; absent: the server itself. */
+  told_by?: string;
+  /** Whom it proves to have done it; absent: nobody can be blamed. */
+  culprit?: string;
+  /** The culprit's signed statement. */
+  statement?: string;
 }
 
 export interface BackupState {
@@ -51,6 +87,8 @@ export interface State {
   settings: Settings;
   unread_total: number;
   requests_total: number;
+  /** Chats with which something is wrong. */
+  healing: Healing[];
   linking?: Linking;
   recovery: { confirmed: boolean; backup: BackupState };
   /** This one; absent before there is an account. */
@@ -204,7 +242,9 @@ export interface Message {
 export interface MessagePage {
   /** Ascending by position. */
   messages: Message[];
+  /** Whether there are earlier ones, and later ones. */
   has_more: boolean;
+  has_newer: boolean;
 }
 
 export interface Contact {
@@ -235,6 +275,8 @@ export interface ContactLink {
 export interface SafetyNumber {
   /** Twelve groups of five digits. */
   digits: string[];
+  /** What the code to scan holds. */
+  code: string;
   qr_svg: string;
   verified: boolean;
 }
@@ -244,7 +286,6 @@ export interface BackupMade {
   bytes: number;
 }
 
-  has_newer: boolean;
 export interface InviteInfo {
   server: string;
 }

@@ -38,12 +38,12 @@ export function removeMember(conversation: Conversation, member: Member): void {
   });
 }
 
-export function leaveGroup(conversation: Conversation): void {
+/** Where nothing can be said to the others any more, leaving is a matter of this person alone. */
+export function leaveGroup(conversation: Conversation, how: (id: string, last: boolean) => Promise<unknown> = api.leaveGroup): void {
   const restore = () => conversations.unpretend(conversation.id);
   conversations.pretend(conversation.id, { left: true });
   toasts.undoable(words.members.youLeft(conversation.title), restore, (last) => {
-    api
-      .leaveGroup(conversation.id, last)
+    how(conversation.id, last)
       .then(() => conversations.change(conversation.id, { left: true }))
       .catch(complain)
       .finally(restore);

@@ -8,6 +8,7 @@ const dialogs = [
   'appoint-admin',
   'block-request',
   'edit-title',
+  'evidence',
   'group-invite',
   'join-group',
   'join-requests',

@@ -27,6 +27,7 @@ class Session {
       read_receipts: true,
       typing_indicators: true,
       notifications: false,
+      findable: true,
     },
   );
   /** The connection that is worst off, or null before a server is known. */
@@ -38,10 +39,10 @@ class Session {
     );
   });
 
-  /** How many people a group can hold. */
   /** Another of the person's devices has removed this one. */
   removed = $derived(this.state?.device?.revoked_at !== undefined);
 
+  /** How many people a group can hold. */
   membersMax = $derived(this.state?.limits?.group_members ?? MEMBERS_MAX_UNKNOWN);
 
   adopt(state: State): void {

@@ -202,6 +202,29 @@ export const en = {
     seeMembers: 'See who is in it',
   },
 
+  evidence: {
+    open: 'What was seen',
+    hint: 'Kept here as proof that this chat was tampered with.',
+    title: 'What was seen',
+    lead: 'This is kept word for word, so that somebody who knows about it can check it. None of your messages are in it.',
+    none: 'Nothing of this kind was seen here.',
+    failed: 'What was seen could not be read.',
+    toldBy: (who: string) => `Told by ${who}`,
+    toldByServer: 'Shown by the server itself',
+    culprit: (who: string) => `It proves that ${who} did it.`,
+    nobody: 'It does not prove who did it.',
+    ours: 'This device',
+    theirs: 'The other side',
+    entry: (number: number) => `entry ${number}`,
+    save: 'Save to a file',
+  },
+
+  healing: {
+    title: 'Being mended',
+    since: (time: string, requests: number) =>
+      `Since ${time}. ${requests === 0 ? 'Nobody was asked for help yet.' : `Help was asked for ${requests === 1 ? 'once' : `${requests} times`}.`}`,
+  },
+
   block: {
     action: 'Block',
     request: 'Block…',
@@ -454,6 +477,8 @@ export const en = {
     readReceiptsHint: 'Show others when you have read their messages, and see when they have read yours.',
     typing: 'Writing marks',
     typingHint: 'Show others while you are writing, and see when they are.',
+    findable: 'Can be found by name',
+    findableHint: 'People on your server can ask to talk to you when they know your name.',
     notifications: 'Notifications',
     notify: 'Tell me about new messages',
     notifyHint: 'When this window is hidden. Your browser asks you first.',

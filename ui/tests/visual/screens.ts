@@ -207,6 +207,31 @@ export const screens: Screen[] = [
   { name: 'healing', world: 'trouble', act: row('Rosa Marchetti') },
   { name: 'blocked-chat', world: 'trouble', act: row('Lucky Winner') },
   { name: 'fork', world: 'trouble', act: row('Choir') },
+  {
+    name: 'evidence',
+    world: 'trouble',
+    act: async (page) => {
+      await row('Choir')(page);
+      await page.getByTestId('notice-evidence').click();
+      await expect(page.getByTestId('evidence-piece')).toBeVisible();
+    },
+  },
+  {
+    name: 'settings-healing',
+    world: 'trouble',
+    at: '#/settings',
+    act: (page) => page.getByTestId('healing-row').first().scrollIntoViewIfNeeded(),
+  },
+  {
+    name: 'device-removed',
+    world: 'busy',
+    at: '#/chats/{anna}',
+    act: async (page) => {
+      await expect(page.getByTestId('message').last()).toBeVisible();
+      await deed(page, 'outcast');
+      await expect(page.getByTestId('device-removed-note')).toBeVisible();
+    },
+  },
   { name: 'removed', world: 'trouble', act: row('Night shift') },
   { name: 'lost', world: 'trouble', act: row('Old club') },
   { name: 'left', world: 'trouble', act: row('Book club') },
