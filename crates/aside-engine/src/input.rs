@@ -399,7 +399,7 @@ pub enum DeviceCommand {
 }
 
 /// What a device that is linked is given of what was said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum History {
     /// Everything that the linking device holds.

@@ -78,6 +78,22 @@ export interface BackupState {
   words?: string;
 }
 
+/** What a restore brought back. */
+export interface Restored {
+  at: number;
+  /** When the backup was made that was used; null: there was none. */
+  backup_at: number | null;
+  words: string;
+}
+
+/** A backup that was opened, before it is used. */
+export interface FoundBackup {
+  at: number | null;
+  messages: number;
+  contacts: number;
+  words?: string;
+}
+
 export interface State {
   version: string;
   profile: string;
@@ -90,7 +106,7 @@ export interface State {
   /** Chats with which something is wrong. */
   healing: Healing[];
   linking?: Linking;
-  recovery: { confirmed: boolean; backup: BackupState };
+  recovery: { confirmed: boolean; backup: BackupState; restored?: Restored };
   /** This one; absent before there is an account. */
   device?: Device;
   limits: { group_members: number };
@@ -279,6 +295,8 @@ export interface SafetyNumber {
   code: string;
   qr_svg: string;
   verified: boolean;
+  /** Only as the answer to a scan. */
+  matches?: boolean;
 }
 
 export interface BackupMade {
@@ -306,5 +324,5 @@ export type ServerEvent =
   | { type: 'message'; data: Message }
   | { type: 'contact'; data: Contact }
   | { type: 'device'; data: Device[] }
-  | { type: 'device_request'; data: unknown }
+  | { type: 'device_request'; data: DeviceRequest[] }
   | { type: 'typing'; data: { conversation_id: string; person: Person; until: number } };

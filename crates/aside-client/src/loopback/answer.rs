@@ -7,6 +7,8 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 
@@ -15,6 +17,22 @@ use std::borrow::Cow;
 pub struct ApiError {
     status: StatusCode,
     code: &'static str,
+    message: Cow<'static, str>,
+}
+
+/// The same as it goes out.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiError")]
+pub struct ErrorBody {
+    error: ErrorWords,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct ErrorWords {
+    /// Stable, snake_case.
+    code: &'static str,
+    /// A sentence for a person: what was wrong and what to do.
     message: Cow<'static, str>,
 }
 
@@ -45,7 +63,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({ "error": { "code": self.code, "message": self.message } });
+        let body = ErrorBody { error: ErrorWords { code: self.code, message: self.message } };
         (self.status, Json(body)).into_response()
     }
 }

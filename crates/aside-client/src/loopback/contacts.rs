@@ -9,6 +9,7 @@ use aside_protocol::link::{ContactLink, LinkError};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub async fn list(State(app): State<App>) -> Answer<Vec<Contact>> {
 }
 
 /// `POST /api/contacts`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct NewContact {
     /// A link, or a name on one's own server.
     link: Option<String>,
@@ -32,7 +33,7 @@ pub struct NewContact {
 }
 
 /// What to wait for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AddedWait {
     /// The contact can be written to.
@@ -40,7 +41,7 @@ pub enum AddedWait {
 }
 
 /// `?wait=active`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct AddWaiting {
     wait: Option<AddedWait>,
 }
@@ -110,7 +111,7 @@ pub fn address(text: &str) -> Result<AccountAddress, ApiError> {
 }
 
 /// `PUT /api/contacts/{address}`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     display_name: Option<String>,

@@ -10,6 +10,7 @@ use aside_engine::view::{Conversation, NoticeAction};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Reads a conversation's id from a path.
@@ -53,7 +54,7 @@ pub async fn accept(State(app): State<App>, Path(id): Path<String>) -> Answer<Co
 }
 
 /// `POST /api/conversations/{id}/decline`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Refusal {
     #[serde(default)]
     block: bool,
@@ -81,7 +82,7 @@ pub async fn decline(
 }
 
 /// `POST /api/conversations/{id}/notice`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Act {
     action: NoticeAction,
 }
@@ -101,7 +102,7 @@ pub async fn evidence(State(app): State<App>, Path(id): Path<String>) -> Answer<
 }
 
 /// `POST /api/conversations/{id}/read` and `/listened`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Through {
     through: i64,
 }
@@ -125,7 +126,7 @@ pub async fn listened(
 }
 
 /// `PUT /api/conversations/{id}/draft`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Draft {
     text: String,
 }

@@ -11,6 +11,7 @@ use aside_protocol::id::DeviceId;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub async fn list(State(app): State<App>) -> Answer<Vec<Device>> {
 }
 
 /// `PUT /api/devices/{id}`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Naming {
     name: String,
 }
@@ -41,7 +42,7 @@ pub async fn rename(State(app): State<App>, Path(device): Path<String>, Body(bod
 }
 
 /// `DELETE /api/devices/{id}`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Revocation {
     phrase: Option<String>,
 }
@@ -73,7 +74,7 @@ pub async fn revoke(
 }
 
 /// `DeviceLink` of the contract.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct DeviceLink {
     link: String,
     qr: String,
@@ -99,7 +100,7 @@ pub async fn requests(State(app): State<App>) -> Answer<Vec<DeviceRequest>> {
 }
 
 /// `POST /api/devices/requests/{id}`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Decision {
     accept: bool,
     history: Option<History>,
@@ -118,7 +119,7 @@ pub async fn answer(
 }
 
 /// `POST /api/devices/accept`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Accepting {
     link: String,
     name: String,

@@ -1,15 +1,19 @@
 //! The event stream: what changed, as the views show it now. Nothing is replayed; after every opening the page reads
 //! again what it shows.
 
-use super::App;
 use super::answer::ApiError;
+use super::{App, state};
+use aside_engine::Engine;
+use aside_engine::conversation::ConversationId;
 use aside_engine::input::Change;
+use aside_engine::view::{Contact, Conversation, Device, DeviceRequest, Member, Message, Person};
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -29,6 +33,38 @@ pub async fn stream(State(app): State<App>) -> Sse<impl Stream<Item = Result<Eve
         Some((Ok(event), feed))
     });
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY))
+}
+
+/// What an event says. Its name stands in the stream's own field, and not in the data.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum ServerEvent {
+    /// Account, connections, settings.
+    State(Box<state::State>),
+    /// One that stands in the list.
+    Conversation(Box<Conversation>),
+    /// It stands there no more.
+    ConversationRemoved {
+        /// Which.
+        id: ConversationId,
+    },
+    /// A message, or a note.
+    Message(Box<Message>),
+    /// A contact.
+    Contact(Box<Contact>),
+    /// All devices of the account.
+    Device(Vec<Device>),
+    /// All that wait to be let in.
+    DeviceRequest(Vec<DeviceRequest>),
+    /// Somebody writes.
+    Typing {
+        /// Where.
+        conversation_id: ConversationId,
+        /// Who.
+        person: Person,
+        /// Until when that holds, if nothing more comes.
+        until: i64,
+    },
 }
 
 struct Feed {
@@ -77,39 +113,37 @@ impl Feed {
     async fn event(&self, change: Change) -> Result<Option<Event>, ApiError> {
         let engine = &self.app.engine;
         let event = match change {
-            Change::State => Some(event("state", &self.app.state().await?)),
-            Change::Conversation(id) => engine
-                .ask(move |engine| engine.listed_conversation(&id))
-                .await?
-                .map(|found| event("conversation", &found)),
-            Change::ConversationRemoved(id) => Some(event("conversation_removed", &json!({ "id": id }))),
+            Change::State => Some(ServerEvent::State(Box::new(self.app.state().await?))),
+            Change::Conversation(id) => {
+                let found = engine.ask(move |engine| engine.listed_conversation(&id)).await?;
+                found.map(|found| ServerEvent::Conversation(Box::new(found)))
+            }
+            Change::ConversationRemoved(id) => Some(ServerEvent::ConversationRemoved { id }),
             Change::Message(id) => {
-                engine.ask(move |engine| engine.message(&id)).await?.map(|found| event("message", &found))
+                let found = engine.ask(move |engine| engine.message(&id)).await?;
+                found.map(|found| ServerEvent::Message(Box::new(found)))
             }
             Change::Contact(address) => {
-                engine.ask(move |engine| engine.contact(&address)).await?.map(|found| event("contact", &found))
+                let found = engine.ask(move |engine| engine.contact(&address)).await?;
+                found.map(|found| ServerEvent::Contact(Box::new(found)))
             }
-            Change::Devices => Some(event("device", &engine.ask(aside_engine::Engine::devices).await?)),
-            Change::DeviceRequests => {
-                Some(event("device_request", &engine.ask(aside_engine::Engine::device_requests).await?))
-            }
-            Change::Typing { conversation, person, until_unix_ms } => {
+            Change::Devices => Some(ServerEvent::Device(engine.ask(Engine::devices).await?)),
+            Change::DeviceRequests => Some(ServerEvent::DeviceRequest(engine.ask(Engine::device_requests).await?)),
+            Change::Typing { conversation, person, until_unix_ms: until } => {
                 let found = engine.ask(move |engine| engine.conversation(&conversation)).await?;
                 let members = found.map(|found| found.members).unwrap_or_default();
-                members.into_iter().find(|member| member.person.address == person).map(|member| {
-                    let until = until_unix_ms;
-                    event(
-                        "typing",
-                        &json!({ "conversation_id": conversation, "person": member.person, "until": until }),
-                    )
-                })
+                let writer = members.into_iter().find(|member| member.person.address == person);
+                writer.map(|Member { person, .. }| ServerEvent::Typing { conversation_id: conversation, person, until })
             }
         };
-        Ok(event)
+        Ok(event.map(|event| written(&event)))
     }
 }
 
-fn event(name: &'static str, data: &impl Serialize) -> Event {
+fn written(event: &ServerEvent) -> Event {
     // Views are structs of texts and numbers: they have a JSON form.
-    Event::default().event(name).data(serde_json::to_string(data).unwrap_or_default())
+    let mut value = serde_json::to_value(event).unwrap_or_default();
+    let name = value.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let data = value.get_mut("data").map(Value::take).unwrap_or_default();
+    Event::default().event(name).data(data.to_string())
 }

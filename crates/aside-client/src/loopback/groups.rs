@@ -13,10 +13,11 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `POST /api/groups`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct NewGroup {
     title: String,
     members: Vec<String>,
@@ -45,7 +46,7 @@ pub async fn create(State(app): State<App>, Body(body): Body<NewGroup>) -> Answe
 }
 
 /// `PUT /api/conversations/{id}/group`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct NewTitle {
     title: String,
 }
@@ -60,7 +61,7 @@ pub async fn rename(
 }
 
 /// `PUT /api/conversations/{id}/picture`. The media type that the caller names is not asked: the bytes say it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct NewPicture {
     image: Option<String>,
 }
@@ -87,7 +88,7 @@ pub async fn picture(State(app): State<App>, Path(id): Path<String>) -> Result<R
 }
 
 /// `POST /api/conversations/{id}/members`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct NewMembers {
     members: Vec<String>,
 }
@@ -104,7 +105,7 @@ pub async fn remove(State(app): State<App>, Path((id, member)): Path<(String, St
 }
 
 /// What a member may do, as the contract writes it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NewRole {
     /// Change the group.
@@ -114,7 +115,7 @@ pub enum NewRole {
 }
 
 /// `PUT /api/conversations/{id}/members/{address}`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct ChangedMember {
     role: NewRole,
 }

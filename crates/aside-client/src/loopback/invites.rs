@@ -10,6 +10,7 @@ use aside_engine::view::{Conversation, GroupInvite as Invite, JoinRequest};
 use aside_protocol::link::{GroupLink, LinkError};
 use axum::Json;
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 const WAIT_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// `GroupInvite` of the contract.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct GroupInvite {
     link: String,
     qr: String,
@@ -72,7 +73,7 @@ pub async fn requests(State(app): State<App>, Path(id): Path<String>) -> Answer<
 }
 
 /// `POST /api/conversations/{id}/join-requests/{address}`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Decided {
     accept: bool,
 }
@@ -90,7 +91,7 @@ pub async fn decide(
 }
 
 /// `POST /api/groups/join`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Asking {
     link: String,
 }

@@ -12,6 +12,7 @@ use aside_protocol::refusal::Refusal;
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -19,13 +20,13 @@ use std::time::Duration;
 const JOIN_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// `POST /api/invites/inspect`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Inspection {
     invite: String,
 }
 
 /// `InviteInfo` of the contract.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct InviteInfo {
     server: String,
 }
@@ -42,7 +43,7 @@ pub async fn inspect(Body(body): Body<Inspection>) -> Answer<InviteInfo> {
 }
 
 /// `POST /api/join`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct JoinBody {
     invite: String,
     name: String,

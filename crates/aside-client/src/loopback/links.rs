@@ -8,6 +8,7 @@ use aside_engine::input::{Answer as EngineAnswer, Command};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 const WAIT_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// `ContactLink` of the contract.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct ContactLink {
     id: LinkId,
     link: String,
@@ -25,7 +26,7 @@ pub struct ContactLink {
 }
 
 /// What to wait for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkWait {
     /// The server knows the link.
@@ -33,13 +34,13 @@ pub enum LinkWait {
 }
 
 /// `?wait=registered`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct LinkWaiting {
     wait: Option<LinkWait>,
 }
 
 /// `POST /api/contacts/link`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Wish {
     #[serde(default)]
     fresh: bool,

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -21,7 +22,7 @@ const PAGE_MAX: u32 = 100;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Who says that a message was listened to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
     /// The client does, once the line has been handed to the connection and the next one is asked for.
@@ -32,7 +33,7 @@ pub enum Mark {
 }
 
 /// `GET /api/listen?follow=BOOL&mark=sent|caller`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Listening {
     #[serde(default = "yes")]
     follow: bool,
@@ -45,8 +46,9 @@ fn yes() -> bool {
 }
 
 /// A line.
-#[derive(Serialize)]
-struct Line<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Heard")]
+pub struct Line<'a> {
     #[serde(flatten)]
     heard: &'a Heard,
     position: i64,

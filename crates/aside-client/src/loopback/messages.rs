@@ -11,6 +11,7 @@ use aside_engine::view::{Delivery, Message, MessagePage};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ const PAGE_MAX: u32 = 200;
 const WAIT_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// `GET …/messages?before=POSITION&limit=N`, or `after` a position, or `around` a message.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Page {
     before: Option<i64>,
     after: Option<i64>,
@@ -57,14 +58,14 @@ pub async fn list(
 }
 
 /// `POST …/messages`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct NewMessage {
     text: String,
     reply_to: Option<String>,
 }
 
 /// What to wait for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitFor {
     /// The server's acknowledgement.
@@ -72,7 +73,7 @@ pub enum WaitFor {
 }
 
 /// `?wait=sent&seconds=N`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Waiting {
     wait: Option<WaitFor>,
     seconds: Option<u64>,
@@ -118,7 +119,7 @@ async fn wait_until_sent(app: &App, id: MessageId, time_max: Duration) -> Result
 }
 
 /// `PUT …/messages/{message}`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Edit {
     text: String,
 }
@@ -142,7 +143,7 @@ pub async fn delete(State(app): State<App>, Path(path): Path<(String, String)>) 
 }
 
 /// `POST …/messages/{message}/reactions`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct NewReaction {
     emoji: String,
     present: bool,

@@ -4,6 +4,7 @@
 mod answer;
 mod contacts;
 mod conversations;
+mod describe;
 mod devices;
 mod events;
 mod groups;
@@ -14,6 +15,7 @@ mod join;
 mod links;
 mod listen;
 mod messages;
+mod openapi;
 mod peer;
 mod qr;
 mod recovery;

@@ -21,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt, stream};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ const BACKUP_TIME_MAX: Duration = Duration::from_secs(120);
 const RESTORE_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// The words to write down.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Words {
     words: Vec<&'static str>,
 }
@@ -54,7 +55,7 @@ pub async fn phrase(Extract(app): Extract<App>) -> Answer<Words> {
 }
 
 /// `POST /api/recovery/confirm`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Confirmation {
     words: Vec<String>,
 }
@@ -67,7 +68,7 @@ pub async fn confirm(Extract(app): Extract<App>, Body(body): Body<Confirmation>)
 }
 
 /// A backup that is on the server.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct BackedUp {
     at: i64,
     bytes: u64,
@@ -147,7 +148,7 @@ async fn put_part(app: &App, part: &mut u32, bytes: Vec<u8>) -> Result<(), ApiEr
 }
 
 /// `POST /api/recovery/restore`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Restore {
     /// From the server, without a file.
     address: Option<String>,

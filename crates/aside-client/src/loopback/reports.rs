@@ -8,10 +8,11 @@ use aside_engine::error::CommandError;
 use aside_engine::input::Command;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `POST /api/reports`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct NewReport {
     conversation: String,
     #[serde(default)]

@@ -7,10 +7,11 @@ use aside_engine::conversation::ConversationId;
 use aside_engine::input::{Answer as EngineAnswer, Command, Verification};
 use axum::Json;
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `SafetyNumber` of the contract.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct SafetyNumber {
     digits: Vec<String>,
     code: String,
@@ -27,7 +28,7 @@ pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Answer<Safe
 }
 
 /// `PUT /api/conversations/{id}/safety`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Verdict {
     verified: bool,
 }
@@ -41,7 +42,7 @@ pub async fn verify(State(app): State<App>, Path(id): Path<String>, Body(body): 
 }
 
 /// `POST /api/conversations/{id}/safety/scan`
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Scan {
     code: String,
 }

@@ -6,10 +6,11 @@ use aside_engine::input::Command;
 use aside_engine::settings::{Settings, Theme};
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Any subset of the settings.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subset {
     theme: Option<Theme>,

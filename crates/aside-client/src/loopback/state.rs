@@ -13,6 +13,7 @@ use aside_engine::view::{Account, Device, JoinState, LinkingView};
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 const HOPE_LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// `State` of the contract.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct State {
     version: &'static str,
     profile: String,
@@ -39,7 +40,7 @@ pub struct State {
 }
 
 /// Numbers that a screen needs before a call is refused.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Limits {
     /// People in a group, oneself included.
     group_members: usize,

@@ -27,7 +27,7 @@ const REQUESTS_MAX: i64 = 8;
 const MONTH_MS: i64 = 30 * 86_400_000;
 
 /// A device that asks to be linked.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct DeviceRequest {
     /// Names it in calls: 32 hexadecimal digits.
     pub id: String,

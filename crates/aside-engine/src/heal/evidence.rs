@@ -11,13 +11,14 @@ use aside_protocol::channel::Position;
 use aside_protocol::codec::encode;
 use aside_protocol::id::ChannelId;
 use rusqlite::params;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Pieces that are kept of one conversation.
 const KEPT_MAX: i64 = 32;
 
 /// A place in the log, with the head of the chain there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SeenPosition {
     /// The entry's number.
     pub seq: u64,
@@ -26,7 +27,7 @@ pub struct SeenPosition {
 }
 
 /// One piece, as it is exported. All bytes are hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Evidence {
     /// When this device saw it, milliseconds since 1970-01-01 UTC.
     pub at: i64,

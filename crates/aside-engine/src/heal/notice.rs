@@ -92,7 +92,7 @@ pub(crate) fn leave(heart: &mut Heart, context: &mut Context<'_>, id: Conversati
 }
 
 /// A conversation with which something is wrong, and what is being done about it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Healing {
     /// Which.
     pub conversation_id: ConversationId,

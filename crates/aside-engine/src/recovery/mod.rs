@@ -30,6 +30,7 @@ use crate::input::{Answer, Command};
 use crate::{Engine, Heart};
 use minicbor::{Decode, Encode};
 use parts::Slot;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How often backups are made; a simulation makes it faster. In milliseconds.
@@ -70,7 +71,7 @@ impl Memory {
 }
 
 /// How well the account could be brought back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RecoveryState {
     /// Whether the person has confirmed the words.
     pub confirmed: bool,
@@ -82,7 +83,7 @@ pub struct RecoveryState {
 }
 
 /// What a restore brought back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema, Encode, Decode)]
 pub struct Restored {
     /// When, in milliseconds since 1970-01-01 UTC.
     #[n(0)]
@@ -96,7 +97,7 @@ pub struct Restored {
 }
 
 /// A backup that was opened and read to its end, before it is used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FoundBackup {
     /// When it was made, in milliseconds since 1970-01-01 UTC; absent: there is none, and the account would come back
     /// empty.
@@ -112,7 +113,7 @@ pub struct FoundBackup {
 }
 
 /// The backup on the server, as far as this device knows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BackupState {
     /// When it was made.
     pub at: Option<i64>,

@@ -6,10 +6,11 @@ use crate::device::{accept, link, revoke, row};
 use crate::error::EngineError;
 use aside_protocol::id::DeviceId;
 use aside_protocol::link::DeviceLink;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One device of this account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Device {
     /// Names it in calls: 32 hexadecimal digits.
     pub id: String,
@@ -25,7 +26,7 @@ pub struct Device {
 }
 
 /// How far the link has got by which this profile becomes a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkingState {
     /// The other device is being asked.
@@ -39,7 +40,7 @@ pub enum LinkingState {
 }
 
 /// The same, with what a person sees.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LinkingView {
     /// How far.
     pub state: LinkingState,

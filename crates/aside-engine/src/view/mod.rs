@@ -14,13 +14,15 @@ pub use devices::{Device, DeviceRequest, LinkingState, LinkingView, parse_device
 use crate::content::MessageId;
 use crate::conversation::ConversationId;
 use aside_protocol::address::AccountAddress;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Somebody, as shown beside what they wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Person {
     /// `name@host[:port]`.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub address: AccountAddress,
     /// The name to show.
     pub display_name: String,
@@ -29,7 +31,7 @@ pub struct Person {
 }
 
 /// May a member change the group?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Yes.
@@ -39,7 +41,7 @@ pub enum Role {
 }
 
 /// Somebody in a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Member {
     /// Who.
     #[serde(flatten)]
@@ -55,7 +57,7 @@ pub struct Member {
 }
 
 /// How far somebody is in a group or out of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MemberState {
     /// In it.
@@ -67,7 +69,7 @@ pub enum MemberState {
 }
 
 /// Where an own message has got to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// On this device's disk.
@@ -83,7 +85,7 @@ pub enum Delivery {
 }
 
 /// The last line of a conversation in the list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MessagePreview {
     /// Who wrote.
     pub sender: Person,
@@ -97,7 +99,7 @@ pub struct MessagePreview {
 }
 
 /// Two people, or several under a title.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConversationKind {
     /// Two people.
@@ -105,11 +107,12 @@ pub enum ConversationKind {
     /// Several.
     Group,
     /// One person's devices; no list shows it.
+    #[schemars(skip)]
     Own,
 }
 
 /// Whether a conversation can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConversationState {
     /// Yes.
@@ -123,7 +126,7 @@ pub enum ConversationState {
 }
 
 /// What a notice is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
     /// Somebody's keys changed in a way that a person has to look at.
@@ -139,7 +142,7 @@ pub enum NoticeKind {
 }
 
 /// What a person can do about a notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeAction {
     /// Goes on with the keys as they are now.
@@ -153,7 +156,7 @@ pub enum NoticeAction {
 }
 
 /// Something that a person has to look at before a conversation goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Notice {
     /// What it is about.
     pub kind: NoticeKind,
@@ -164,7 +167,7 @@ pub struct Notice {
 }
 
 /// A conversation as the list and the header show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Conversation {
     /// Names it in calls.
     pub id: ConversationId,
@@ -174,6 +177,7 @@ pub struct Conversation {
     pub title: String,
     /// The other person, in direct conversations.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text_if_any")]
+    #[schemars(with = "Option<String>")]
     pub peer: Option<AccountAddress>,
     /// Everybody, oneself first.
     pub members: Vec<Member>,
@@ -224,10 +228,11 @@ pub struct GroupInvite {
 }
 
 /// Somebody who asks to be added to a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct JoinRequest {
     /// Who.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub address: AccountAddress,
     /// The name to show.
     pub display_name: String,
@@ -247,7 +252,7 @@ pub struct GroupPicture {
 }
 
 /// The message that another one answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReplyReference {
     /// Which.
     pub id: MessageId,
@@ -258,7 +263,7 @@ pub struct ReplyReference {
 }
 
 /// One emoji under a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reaction {
     /// Which.
     pub emoji: String,
@@ -269,7 +274,7 @@ pub struct Reaction {
 }
 
 /// Written by somebody, or a note of what happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
     /// Written.
@@ -279,7 +284,7 @@ pub enum MessageKind {
 }
 
 /// A row of the timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Message {
     /// Names it in calls.
     pub id: MessageId,
@@ -316,18 +321,18 @@ pub struct Message {
 }
 
 /// Some rows of a timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MessagePage {
     /// Ascending.
     pub messages: Vec<Message>,
     /// Whether there are earlier ones.
     pub has_more: bool,
+    /// Whether there are later ones.
+    pub has_newer: bool,
 }
 
 /// Whether somebody can be written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-    /// Whether there are later ones.
-    pub has_newer: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContactState {
     /// Their keys are being fetched.
@@ -339,10 +344,11 @@ pub enum ContactState {
 }
 
 /// Somebody whom this person has added, or who has added them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Contact {
     /// Who.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub address: AccountAddress,
     /// The name to show.
     pub display_name: String,
@@ -366,7 +372,7 @@ pub struct Contact {
 }
 
 /// What two people compare.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SafetyNumber {
     /// Twelve groups of five digits.
     pub digits: Vec<String>,
@@ -377,10 +383,11 @@ pub struct SafetyNumber {
 }
 
 /// This person's account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Account {
     /// `name@host[:port]`.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub address: AccountAddress,
     /// The local part.
     pub name: String,
@@ -405,7 +412,7 @@ pub enum JoinState {
 }
 
 /// A message of somebody else's, for `listen`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Heard {
     /// The other person's address, or the group's title.
     pub conversation: String,
@@ -413,6 +420,7 @@ pub struct Heard {
     pub conversation_id: ConversationId,
     /// Who wrote.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub sender: AccountAddress,
     /// The words.
     pub text: String,
