@@ -123,6 +123,7 @@ export const en = {
     jump: 'Jump to latest',
     jumpNew: (count: number) => plural(count, 'new message', 'new messages'),
     empty: 'No messages yet. Say hello.',
+    emptyRequest: 'You see what they wrote once you accept.',
     emptyOutside: 'You see what is written here once you are in.',
     failed: 'The messages could not be read.',
     olderFailed: 'Older messages could not be read.',
@@ -220,9 +221,11 @@ export const en = {
   },
 
   healing: {
-    title: 'Being mended',
+    title: 'Chats with a fault',
+    fork: 'Waits for you to decide.',
+    lost: 'Cannot be mended from here.',
     since: (time: string, requests: number) =>
-      `Since ${time}. ${requests === 0 ? 'Nobody was asked for help yet.' : `Help was asked for ${requests === 1 ? 'once' : `${requests} times`}.`}`,
+      `Being mended since ${time}. ${requests === 0 ? 'No help was needed yet.' : `Others were asked for help ${requests === 1 ? 'once' : `${requests} times`}.`}`,
   },
 
   block: {
@@ -238,7 +241,7 @@ export const en = {
     title: (name: string) => `Block ${name}?`,
     lead: 'Their request goes away, and nothing from them reaches you any more. They are not told.',
     report: 'Also report them',
-    reportHint: (server: string) => `Whoever runs ${server} sees the messages of this request.`,
+    reportHint: (server: string) => `Whoever runs ${server} sees who they are, and what they wrote here.`,
   },
 
   report: {

@@ -63,6 +63,7 @@ export async function writesWordsDown(person: Person): Promise<string[]> {
   }
   await page.getByTestId('phrase-confirm').click();
   await expect(page.getByTestId('phrase-confirmed')).toBeVisible();
+  await expect(page).not.toHaveURL(/open=/);
   return words;
 }
 
