@@ -126,7 +126,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_of_link ON jobs (server, anonymous, due_ms);
 -- What is wrong with a conversation, and what was done about it. See heal/fault.rs.
 CREATE TABLE faults (
-    conversation BLOB PRIMARY KEY, channel BLOB NOT NULL, fault BLOB NOT NULL, since_ms INTEGER NOT NULL,
+    channel BLOB PRIMARY KEY, conversation BLOB NOT NULL, fault BLOB NOT NULL, since_ms INTEGER NOT NULL,
     requests INTEGER NOT NULL DEFAULT 0, next_ms INTEGER, chosen INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE evidence (

@@ -217,7 +217,7 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Chann
     }
     // What was encrypted before something went wrong waits with the rest.
     let state = conversation::find(context.db, &channel.conversation)?.map(|row| row.state);
-    if matches!(state, Some(conversation::State::Paused | conversation::State::Healing)) {
+    if state == Some(conversation::State::Paused) || !heal::may_encrypt(context, channel)? {
         return Ok(());
     }
     encrypt_queued(heart, context, channel)?;

@@ -3,6 +3,7 @@
 use crate::context::{Context, sql, unsql};
 use crate::conversation::{self, ConversationId};
 use crate::error::EngineError;
+use crate::heal;
 use crate::inbox::welcome::Recipient;
 use crate::input::ServerId;
 use aside_mls::{Group, SUITE};
@@ -242,7 +243,10 @@ pub(crate) fn choose_current(context: &mut Context<'_>, conversation: Conversati
         .prepare_cached("SELECT MIN(id) FROM channels WHERE conversation = ? AND live = 1 AND successor IS NULL")?
         .query_row(params![conversation], |row| row.get(0))?;
     match lowest {
-        Some(id) => conversation::set_channel(context, conversation, ChannelId(id)),
+        Some(id) => {
+            conversation::set_channel(context, conversation, ChannelId(id))?;
+            heal::show(context, conversation)
+        }
         None => Ok(()),
     }
 }

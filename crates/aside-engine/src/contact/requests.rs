@@ -6,6 +6,7 @@ use crate::Heart;
 use crate::context::Context;
 use crate::conversation::{self, ConversationId};
 use crate::error::{CommandError, EngineError};
+use crate::heal;
 use crate::inbox::welcome;
 use crate::input::Change;
 use aside_protocol::address::AccountAddress;
@@ -100,6 +101,7 @@ pub(super) fn take_back(
     let kept = conversation::find(context.db, &contact.conversation)?;
     if kept.is_some_and(|kept| kept.state == conversation::State::Request) {
         conversation::set_state(context, contact.conversation, conversation::State::Active)?;
+        heal::show(context, contact.conversation)?;
     }
     conversation::touch(context, contact.conversation)?;
     super::block::welcome_back(heart, context, &contact.conversation)?;

@@ -163,7 +163,8 @@ fn answer(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId, kept: &Ke
         Why::Lost | Why::Forked => true,
         Why::Gone => false,
     };
-    if conversation.state != State::Active || !is_ahead {
+    let may_answer = matches!(conversation.state, State::Active | State::Healing) && super::may_encrypt(context, &row)?;
+    if !may_answer || !is_ahead {
         return Ok(false);
     }
     let Some(group) = channel::take_group(heart, context, &id)? else { return Ok(false) };

@@ -28,8 +28,11 @@ pub(super) fn all_once(heart: &mut Heart, context: &mut Context<'_>) -> Result<(
 fn one(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, &id)? else { return Ok(()) };
     let Some(conversation) = conversation::find(context.db, &row.conversation)? else { return Ok(()) };
-    let is_used = matches!(conversation.state, State::Active | State::Pending);
-    if !is_used || (row.live == Live::No && conversation.channel != Some(id)) {
+    let is_used = matches!(conversation.state, State::Active | State::Pending | State::Healing);
+    if !is_used
+        || fault::of_channel(context.db, &id)?.is_some()
+        || (row.live == Live::No && conversation.channel != Some(id))
+    {
         return Ok(());
     }
     let fault = match heart.mls.on(context.db).stored_group(&GroupId(id.0))? {
@@ -40,8 +43,7 @@ fn one(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId) -> Result<()
     lost(heart, context, id, fault)
 }
 
-/// The group of a channel cannot be loaded, or not be used. If it is the one that the conversation is in, it is asked for
-/// anew; another one is given up.
+/// The group of a channel cannot be loaded, or not be used: it is asked for anew.
 pub(crate) fn lost(
     heart: &mut Heart,
     context: &mut Context<'_>,
@@ -49,8 +51,7 @@ pub(crate) fn lost(
     fault: Fault,
 ) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, &id)? else { return Ok(()) };
-    let Some(conversation) = conversation::find(context.db, &row.conversation)? else { return Ok(()) };
-    match conversation.channel == Some(id) && fault::find(context.db, &conversation.id)?.is_none() {
+    match fault::of_channel(context.db, &id)?.is_none() {
         true => request::stop(heart, context, &row, fault),
         false => request::forget_group(heart, context, id),
     }

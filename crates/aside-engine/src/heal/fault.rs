@@ -223,10 +223,40 @@ fn parse((standing, fault): (Standing, Vec<u8>)) -> Result<Standing, EngineError
     Ok(Standing { fault: stored(&fault, "fault")?, ..standing })
 }
 
-/// The fault of a conversation.
+/// The fault of a channel.
+pub(crate) fn of_channel(db: &Connection, id: &ChannelId) -> Result<Option<Standing>, EngineError> {
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM faults WHERE channel = ?"))?;
+    statement.query_row(params![id.0], standing).optional()?.map(parse).transpose()
+}
+
+/// What a person is told of a conversation: a fork of any of its channels that waits for their decision, or else the fault
+/// of the channel that it is in. Of another one, where both people had founded it, nobody needs to hear.
 pub(crate) fn find(db: &Connection, id: &ConversationId) -> Result<Option<Standing>, EngineError> {
-    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM faults WHERE conversation = ?"))?;
-    statement.query_row(params![id], standing).optional()?.map(parse).transpose()
+    let mut statement =
+        db.prepare_cached(&format!("SELECT {COLUMNS} FROM faults WHERE conversation = ? ORDER BY since_ms, channel"))?;
+    let rows = statement.query_map(params![id], standing)?.collect::<Result<Vec<_>, _>>()?;
+    let mut all = rows.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let current = conversation::find(db, id)?.and_then(|row| row.channel);
+    let fork = all.iter().position(|one| one.fault.remedy() == Remedy::Person && !one.is_chosen);
+    let own = || all.iter().position(|one| current.is_none_or(|current| current == one.channel));
+    Ok(fork.or_else(own).map(|place| all.swap_remove(place)))
+}
+
+/// Lets the state of a conversation say what is wrong with it, or that nothing is. Whoever left or is
+/// leaving stays so, and so does a request that nobody has accepted.
+pub(crate) fn show(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    let Some(row) = conversation::find(context.db, &id)? else { return Ok(()) };
+    if row.state.is_out() || matches!(row.state, State::Leaving | State::Request) {
+        return Ok(());
+    }
+    match find(context.db, &id)? {
+        Some(standing) if standing.is_chosen => {
+            conversation::stop(context, id, State::Healing, &standing.fault.words())
+        }
+        Some(standing) => conversation::stop(context, id, standing.fault.state(), &standing.fault.words()),
+        None if row.state == State::Healing => conversation::set_state(context, id, State::Active),
+        None => Ok(()),
+    }
 }
 
 /// Faults about which something is due.
@@ -244,15 +274,15 @@ pub(super) fn next_due(context: &Context<'_>) -> Result<Option<i64>, EngineError
     Ok(statement.query_row(params![context.now.unix_ms], |row| row.get(0))?)
 }
 
-/// Writes a fault down and stops the conversation for it. The first one stays, unless the new one is a fork or follows
-/// from the old one.
+/// Writes a fault of a channel down and stops the conversation for it. The first one stays, unless the new one is a fork
+/// or follows from the old one.
 pub(crate) fn put(
     heart: &mut Heart,
     context: &mut Context<'_>,
     channel: &Channel,
     fault: Fault,
 ) -> Result<(), EngineError> {
-    let known = find(context.db, &channel.conversation)?;
+    let known = of_channel(context.db, &channel.id)?;
     let outranks = match (&known, &fault) {
         (None, _) => true,
         (Some(known), Fault::Fork(_)) => !matches!(known.fault, Fault::Fork(_)),
@@ -271,35 +301,37 @@ pub(crate) fn put(
         .db
         .prepare_cached(
             "INSERT INTO faults (conversation, channel, fault, since_ms, next_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (conversation) DO UPDATE SET channel = ?2, fault = ?3, next_ms = ?5",
+             ON CONFLICT (channel) DO UPDATE SET fault = ?3, next_ms = ?5",
         )?
         .execute(params![channel.conversation, channel.id.0, to_store(&fault), context.now.unix_ms, next_ms])?;
-    conversation::stop(context, channel.conversation, fault.state(), &fault.words())?;
-    Ok(())
+    show(context, channel.conversation)
 }
 
 /// Something was tried; the next attempt is due then.
-pub(super) fn tried(context: &mut Context<'_>, id: ConversationId, next_ms: Option<i64>) -> Result<(), EngineError> {
+pub(super) fn tried(context: &mut Context<'_>, standing: &Standing, next_ms: Option<i64>) -> Result<(), EngineError> {
     context
         .db
-        .prepare_cached("UPDATE faults SET requests = requests + 1, next_ms = ? WHERE conversation = ?")?
-        .execute(params![next_ms, id])?;
-    context.changed(Change::Conversation(id));
+        .prepare_cached("UPDATE faults SET requests = requests + 1, next_ms = ? WHERE channel = ?")?
+        .execute(params![next_ms, standing.channel.0])?;
+    context.changed(Change::Conversation(standing.conversation));
     Ok(())
 }
 
 /// The person wants to go on.
-pub(super) fn choose(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+pub(super) fn choose(context: &mut Context<'_>, standing: &Standing) -> Result<(), EngineError> {
     context
         .db
-        .prepare_cached("UPDATE faults SET chosen = 1, next_ms = ?, requests = 0 WHERE conversation = ?")?
-        .execute(params![context.now.unix_ms, id])?;
-    context.changed(Change::Conversation(id));
-    Ok(())
+        .prepare_cached("UPDATE faults SET chosen = 1, next_ms = ?, requests = 0 WHERE channel = ?")?
+        .execute(params![context.now.unix_ms, standing.channel.0])?;
+    show(context, standing.conversation)
 }
 
-/// It is healed: the conversation goes on.
-pub(crate) fn clear(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
-    context.db.prepare_cached("DELETE FROM faults WHERE conversation = ?")?.execute(params![id])?;
-    conversation::set_state(context, id, State::Active)
+/// It is healed: the conversation goes on, unless something else is wrong with it.
+pub(crate) fn clear(context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
+    context.db.prepare_cached("DELETE FROM faults WHERE channel = ?")?.execute(params![channel.id.0])?;
+    let row = conversation::find(context.db, &channel.conversation)?;
+    if row.is_some_and(|row| row.state == State::Paused) && find(context.db, &channel.conversation)?.is_none() {
+        return conversation::set_state(context, channel.conversation, State::Active);
+    }
+    show(context, channel.conversation)
 }

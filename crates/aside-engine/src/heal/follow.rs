@@ -40,7 +40,7 @@ pub(crate) fn judge(
         Some(peer) => peer == sender,
         None => members.iter().any(|member| member.address == *sender && member.is_admin),
     };
-    let fault = fault::find(context.db, &row.id)?.filter(|standing| standing.channel == old.id);
+    let fault = fault::of_channel(context.db, &old.id)?;
     let waits = fault.is_some_and(|standing| standing.fault.remedy() == fault::Remedy::Person && !standing.is_chosen);
     Ok(match (may && !row.state.is_out(), waits) {
         (false, _) => Claim::Refused,
@@ -94,19 +94,12 @@ pub(crate) fn adopt(
         )?
         .query_map(params![new.conversation, new.id.0, winner.0, old.id.0], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    for id in others {
-        give_up(heart, context, &ChannelId(id), &winner)?;
+    for id in others.into_iter().map(ChannelId) {
+        give_up(heart, context, &id, &winner)?;
+        end_of_stopped(heart, context, &id)?;
     }
     refound::end(context, new.conversation)?;
     answer::forget_those_in(heart, context, &old.id, &new.id)?;
-    let standing = fault::find(context.db, &new.conversation)?;
-    if standing.is_some_and(|standing| standing.channel == old.id) {
-        // What was said there behind the point where this device had to stop, it asks for.
-        gap::open_endless(heart, context, &old, old.position.seq.saturating_add(1))?;
-        request::forget_key_packages(heart, context, old.id)?;
-        context.db.prepare_cached("UPDATE channels SET live = 0 WHERE id = ?")?.execute(params![old.id.0])?;
-        fault::clear(context, new.conversation)?;
-    }
     if rival.is_none() {
         count::add(context, count::Heal::ReFounded)?;
         tell(heart, context, new, predecessor)?;
@@ -118,6 +111,18 @@ pub(crate) fn adopt(
     channel::choose_current(context, new.conversation)?;
     heart.stirred.insert(winner);
     Ok(())
+}
+
+/// What was said in a channel that was given up, behind the point where this device had to stop, it asks for.
+fn end_of_stopped(heart: &mut Heart, context: &mut Context<'_>, id: &ChannelId) -> Result<(), EngineError> {
+    let Some(row) = channel::find(context.db, id)? else { return Ok(()) };
+    if fault::of_channel(context.db, id)?.is_none() {
+        return Ok(());
+    }
+    gap::open_endless(heart, context, &row, row.position.seq.saturating_add(1))?;
+    request::forget_key_packages(heart, context, *id)?;
+    context.db.prepare_cached("UPDATE channels SET live = 0 WHERE id = ?")?.execute(params![id.0])?;
+    fault::clear(context, &row)
 }
 
 /// One quiet line, and whom the evidence left out.
@@ -160,7 +165,6 @@ pub(crate) fn give_up(
 }
 
 /// The person decided to go on: a Welcome that waited for it is followed.
-pub(super) fn kept(heart: &mut Heart, context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
-    let Some(standing) = fault::find(context.db, &id)? else { return Ok(()) };
-    inbox::again::follow_kept(heart, context, standing.channel)
+pub(super) fn kept(heart: &mut Heart, context: &mut Context<'_>, channel: ChannelId) -> Result<(), EngineError> {
+    inbox::again::follow_kept(heart, context, channel)
 }

@@ -25,7 +25,7 @@ mod request;
 
 pub use count::HealCounts;
 pub use evidence::{Evidence, SeenPosition};
-pub(crate) use fault::{Fault, Fork, ForkSign};
+pub(crate) use fault::{Fault, Fork, ForkSign, show};
 pub use notice::Healing;
 pub(crate) use recover::given_up;
 pub(crate) use request::{first_wait, stop};
@@ -104,8 +104,12 @@ pub(crate) fn due(heart: &mut Heart, context: &mut Context<'_>) -> Result<Option
 
 /// Whether nothing of a channel is read for now: something is wrong with it. An old copy of the state reads on.
 pub(crate) fn is_stopped(context: &Context<'_>, row: &Channel) -> Result<bool, EngineError> {
-    let standing = fault::find(context.db, &row.conversation)?;
-    Ok(standing.is_some_and(|standing| standing.channel == row.id && standing.fault != Fault::OldState))
+    Ok(fault::of_channel(context.db, &row.id)?.is_some_and(|standing| standing.fault != Fault::OldState))
+}
+
+/// Whether this device may encrypt in a channel: not while anything is wrong with it, nor while a person has to decide.
+pub(crate) fn may_encrypt(context: &Context<'_>, row: &Channel) -> Result<bool, EngineError> {
+    Ok(fault::of_channel(context.db, &row.id)?.is_none())
 }
 
 /// Whether somebody's account is a member of the conversation by the group state of this device.

@@ -68,9 +68,8 @@ pub(crate) fn go_on(heart: &mut Heart, context: &mut Context<'_>, id: Conversati
     if !matches!(standing.fault, Fault::Fork(_)) {
         return Err(CommandError::NothingToAccept);
     }
-    fault::choose(context, id)?;
-    conversation::stop(context, id, State::Healing, &standing.fault.words())?;
-    Ok(follow::kept(heart, context, id)?)
+    fault::choose(context, &standing)?;
+    Ok(follow::kept(heart, context, standing.channel)?)
 }
 
 /// The person gives the conversation up. What can still be said to the others is not: nothing goes out of it any more.
@@ -114,7 +113,9 @@ impl Engine {
     pub fn healing(&self) -> Result<Vec<Healing>, EngineError> {
         let ids: Vec<ConversationId> = self
             .db
-            .prepare_cached("SELECT conversation FROM faults ORDER BY since_ms, conversation")?
+            .prepare_cached(
+                "SELECT conversation FROM faults GROUP BY conversation ORDER BY MIN(since_ms), conversation",
+            )?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         let mut all = Vec::new();

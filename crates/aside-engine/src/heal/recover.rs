@@ -42,7 +42,7 @@ pub(super) fn due(heart: &mut Heart, context: &mut Context<'_>) -> Result<Option
             continue;
         };
         // Without keys nobody knows yet how far the gap goes.
-        let is_lost = fault::find(context.db, &row.conversation)?.is_some_and(|standing| standing.channel == id);
+        let is_lost = fault::of_channel(context.db, &id)?.is_some();
         match is_lost {
             true => {
                 let next = context.now.unix_ms.saturating_add(heart.options.heal.ask_again_ms);

@@ -185,7 +185,7 @@ pub(super) fn begin(heart: &mut Heart, context: &mut Context<'_>, standing: &Sta
             .execute(params![conversation.id, one.address.to_string()])?;
         job::add(context, server, &Job::FetchForSuccessor(conversation.id, one.address, token))?;
     }
-    fault::tried(context, conversation.id, Some(until))?;
+    fault::tried(context, standing, Some(until))?;
     found_if_complete(heart, context, conversation.id)
 }
 
@@ -217,8 +217,9 @@ fn check(
     account: &DirectoryAccount,
     packages: &[DeviceKeyPackage],
 ) -> Result<Vec<Newcomer>, EngineError> {
-    let (Some(conversation), Some(standing)) = (conversation::find(context.db, &id)?, fault::find(context.db, &id)?)
-    else {
+    let Some((predecessor, _)) = begun(context.db, &id)? else { return Ok(Vec::new()) };
+    let standing = fault::of_channel(context.db, &predecessor.channel)?;
+    let (Some(conversation), Some(standing)) = (conversation::find(context.db, &id)?, standing) else {
         return Ok(Vec::new());
     };
     let known = expected(heart, context, &conversation, &standing)?.into_iter().find(|one| one.address == *address);
@@ -255,18 +256,21 @@ fn check(
     Ok(newcomers)
 }
 
+/// What was begun, and how long those who do not answer are waited for.
+fn begun(db: &Connection, id: &ConversationId) -> Result<Option<(Predecessor, i64)>, EngineError> {
+    let mut statement = db.prepare_cached("SELECT predecessor, until_ms FROM refounding WHERE conversation = ?")?;
+    let row: Option<(Vec<u8>, i64)> =
+        statement.query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    row.map(|(bytes, until_ms)| Ok((stored(&bytes, "predecessor")?, until_ms))).transpose()
+}
+
 /// Founds where all have answered, or those who have not were waited for long enough.
 pub(super) fn found_if_complete(
     heart: &mut Heart,
     context: &mut Context<'_>,
     id: ConversationId,
 ) -> Result<(), EngineError> {
-    let begun: Option<(Vec<u8>, i64)> = context
-        .db
-        .prepare_cached("SELECT predecessor, until_ms FROM refounding WHERE conversation = ?")?
-        .query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((predecessor, until_ms)) = begun else { return Ok(()) };
+    let Some((predecessor, until_ms)) = begun(context.db, &id)? else { return Ok(()) };
     let rows: Vec<Option<Vec<u8>>> = context
         .db
         .prepare_cached("SELECT fetched FROM refounding_members WHERE conversation = ? ORDER BY address")?
@@ -281,10 +285,10 @@ pub(super) fn found_if_complete(
     }
     end(context, id)?;
     let Some(conversation) = conversation::find(context.db, &id)? else { return Ok(()) };
-    match newcomers.is_empty() || fault::find(context.db, &id)?.is_none() {
+    match newcomers.is_empty() || fault::of_channel(context.db, &predecessor.channel)?.is_none() {
         // Nobody can be reached, or it has healed meanwhile.
         true => Ok(()),
-        false => found(heart, context, &conversation, &stored(&predecessor, "predecessor")?, newcomers),
+        false => found(heart, context, &conversation, &predecessor, newcomers),
     }
 }
 

@@ -40,9 +40,8 @@ pub(crate) fn expects(
     if !is_member || is_behind || !request::is_asking(context, &row.id)? {
         return Ok(Expected::No);
     }
-    Ok(match fault::find(context.db, &row.conversation)? {
-        Some(standing) if standing.channel == row.id => Expected::Yes,
-        Some(_) => Expected::No,
+    Ok(match fault::of_channel(context.db, &row.id)? {
+        Some(_) => Expected::Yes,
         None if epoch > row.epoch => Expected::Later,
         None => Expected::No,
     })
@@ -56,7 +55,7 @@ pub(crate) fn done(
     group: Group,
     anchor: Position,
 ) -> Result<(), EngineError> {
-    let standing = fault::find(context.db, &row.conversation)?;
+    let standing = fault::of_channel(context.db, &row.id)?;
     if standing.is_some_and(|standing| matches!(standing.fault, Fault::Fork(_))) {
         // The person goes on in spite of what was seen, which is kept as evidence; nothing is compared with it any more.
         context.db.prepare_cached("DELETE FROM chain WHERE channel = ?")?.execute(params![row.id.0])?;
@@ -72,7 +71,7 @@ pub(crate) fn done(
     conversation::show_group(context, row.conversation, &group.members()?, &group.metadata()?)?;
     heart.groups.insert(row.id, group);
     request::forget_key_packages(heart, context, row.id)?;
-    fault::clear(context, row.conversation)?;
+    fault::clear(context, row)?;
     let rotate_at = context.now.unix_ms.saturating_add(heart.options.rotate_after_join_ms);
     let jitter = context.random_ms(heart.options.rotate_after_join_ms.max(1));
     channel::set_rotation(context, row.id, Some(rotate_at.saturating_add(jitter)))?;

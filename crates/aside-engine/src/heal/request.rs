@@ -73,10 +73,10 @@ pub(crate) fn first_wait(heart: &Heart, context: &mut Context<'_>, fault: &Fault
 /// A round of requests is due.
 pub(super) fn ask(heart: &mut Heart, context: &mut Context<'_>, standing: &Standing) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, &standing.channel)? else {
-        return fault::tried(context, standing.conversation, None);
+        return fault::tried(context, standing, None);
     };
     if standing.fault.remedy() == Remedy::Person && !standing.is_chosen {
-        return fault::tried(context, standing.conversation, None);
+        return fault::tried(context, standing, None);
     }
     let pace = heart.options.heal;
     let (recipients, only_own) = whom(heart, context, &row, standing.requests)?;
@@ -94,7 +94,7 @@ pub(super) fn ask(heart: &mut Heart, context: &mut Context<'_>, standing: &Stand
     };
     let wait = wait.clamp(1, WAIT_MS_MAX);
     let next = context.now.unix_ms.saturating_add(wait).saturating_add(context.random_ms(wait / 2));
-    fault::tried(context, standing.conversation, Some(next))
+    fault::tried(context, standing, Some(next))
 }
 
 /// Whom to ask in this round: own devices, and from the second round on some of the members, admins first. The second

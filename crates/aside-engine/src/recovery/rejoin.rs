@@ -37,8 +37,7 @@ pub(super) fn settle(heart: &mut Heart, context: &mut Context<'_>) -> Result<(),
     db.execute("UPDATE channels SET reported_day = ?", params![today])?;
     db.execute("UPDATE conversations SET state = 4 WHERE state = 6", [])?;
     for (id, channel) in conversations(context)? {
-        let row = channel.map(|channel| channel::find(context.db, &channel)).transpose()?.flatten();
-        match row.filter(|row| row.live == channel::Live::Yes) {
+        match channel.map(|channel| channel::find(context.db, &channel)).transpose()?.flatten() {
             // Whatever else was wrong with it: without group state there is one way back.
             Some(row) => {
                 conversation::set_state(context, id, conversation::State::Active)?;
@@ -50,10 +49,14 @@ pub(super) fn settle(heart: &mut Heart, context: &mut Context<'_>) -> Result<(),
     announce(context)
 }
 
-/// The conversations that this person was in, each with its channel.
+/// The conversations that this person was in, each with the channels that are in use: two where both people had founded
+/// it, none where it was only begun.
 fn conversations(context: &Context<'_>) -> Result<Vec<(ConversationId, Option<ChannelId>)>, EngineError> {
-    let mut statement =
-        context.db.prepare("SELECT id, channel FROM conversations WHERE state IN (0, 1, 3, 7) ORDER BY id")?;
+    let mut statement = context.db.prepare(
+        "SELECT conversations.id, channels.id FROM conversations LEFT JOIN channels
+         ON channels.conversation = conversations.id AND channels.live = 1 AND channels.successor IS NULL
+         WHERE conversations.state IN (0, 1, 3, 7) ORDER BY conversations.id, channels.id",
+    )?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, Option<[u8; 32]>>(1)?.map(ChannelId))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

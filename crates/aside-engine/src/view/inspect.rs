@@ -21,6 +21,8 @@ pub struct ChannelSeen {
     pub epoch: u64,
     /// The last entry that was read.
     pub seq: u64,
+    /// Whether another channel took its place: it is not read any more, or only to its end.
+    pub is_given_up: bool,
 }
 
 /// A group in one epoch. Every member of that epoch sees the same.
@@ -57,11 +59,11 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub fn channels_seen(&self) -> Result<Vec<ChannelSeen>, EngineError> {
-        let sql = "SELECT id, conversation, epoch, seq FROM channels ORDER BY id";
+        let sql = "SELECT id, conversation, epoch, seq, successor IS NOT NULL FROM channels ORDER BY id";
         let mut statement = self.db.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| {
-            let (channel, conversation) = (ChannelId(row.get(0)?), row.get(1)?);
-            Ok(ChannelSeen { channel, conversation, epoch: unsql(row.get(2)?), seq: unsql(row.get(3)?) })
+            let (channel, conversation, is_given_up) = (ChannelId(row.get(0)?), row.get(1)?, row.get(4)?);
+            Ok(ChannelSeen { channel, conversation, epoch: unsql(row.get(2)?), seq: unsql(row.get(3)?), is_given_up })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

@@ -73,7 +73,8 @@ fn check_group_state(world: &World, seen: &Seen, place: &Place, inside: &[&Side]
             let Some(reads) = side.channels.iter().find(|seen| seen.channel == channel) else { continue };
             if (reads.epoch, reads.seq) != (log.epoch, log.end) {
                 let (epoch, end) = (log.epoch, log.end);
-                return Err(format!("{} stopped at {reads:?}; the log is at {end} in epoch {epoch}", side.name));
+                let name = &side.name;
+                return Err(format!("{name} stopped in {place:?} at {reads:?}; the log is at {end} in epoch {epoch}"));
             }
             readers.extend(world.devices.get(side.who).and_then(|device| device.id.clone()));
         }

@@ -17,7 +17,7 @@ pub(super) struct Side {
     pub shown: Conversation,
     pub rows: Vec<Message>,
     pub places: BTreeMap<MessageId, (ChannelId, u64)>,
-    /// The channels that it still reads.
+    /// The channels that it is in.
     pub channels: Vec<ChannelSeen>,
 }
 
@@ -91,7 +91,11 @@ fn sides_of(world: &World, who: usize) -> Result<Vec<(Place, Side)>, String> {
                 name: device.name().to_owned(),
                 rows: whole_timeline(&device.client, &shown.id)?,
                 places: places.into_iter().map(|seen| (seen.message, (seen.channel, seen.seq))).collect(),
-                channels: channels.iter().filter(|seen| seen.conversation == shown.id).copied().collect(),
+                channels: channels
+                    .iter()
+                    .filter(|seen| seen.conversation == shown.id && !seen.is_given_up)
+                    .copied()
+                    .collect(),
                 shown,
             },
         ));

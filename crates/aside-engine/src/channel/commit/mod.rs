@@ -19,6 +19,7 @@ use crate::Heart;
 use crate::context::{Context, stored, to_store};
 use crate::conversation;
 use crate::error::EngineError;
+use crate::heal;
 use crate::inbox::welcome::{self, Welcomes};
 use crate::network::Flight;
 use crate::timeline;
@@ -83,7 +84,10 @@ pub(crate) fn is_wanted(context: &Context<'_>, channel: &Channel) -> Result<bool
 /// Makes the commit that carries out what is wanted, with everything written down before it is sent (rule 1).
 fn prepare(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<Option<NewEntry>, EngineError> {
     let conversation = conversation::find(context.db, &channel.conversation)?;
-    let may_commit = conversation.is_some_and(|row| row.state == conversation::State::Active);
+    // What is wrong with another channel of the conversation does not concern this one.
+    let is_open =
+        conversation.is_some_and(|row| matches!(row.state, conversation::State::Active | conversation::State::Healing));
+    let may_commit = is_open && heal::may_encrypt(context, channel)?;
     // Messages that are under way in this epoch are answered first: they would all be stale.
     if !may_commit || !is_wanted(context, channel)? || outbox::is_under_way(context, &channel.id)? {
         return Ok(None);
