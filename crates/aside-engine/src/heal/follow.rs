@@ -12,7 +12,11 @@ use crate::{inbox, timeline};
 use aside_mls::Group;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::ChannelId;
-use rusqlite::params;
+use rusqlite::{Connection, params};
+use std::cmp::Reverse;
+
+/// More often no conversation is founded anew; a circle ends here.
+const GENERATIONS_MAX: u32 = 1_000;
 
 /// What a Welcome that names a predecessor is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +77,8 @@ pub(super) fn set_predecessor(
     Ok(())
 }
 
-/// The conversation moves to the new channel. Of rivals in the place of one channel the lowest id wins.
+/// The conversation moves to the new channel, or to a rival of it: of all that were founded anew the one with the most
+/// predecessors wins, and of these the one with the lowest id. So everybody ends in the same one, whatever comes first.
 pub(crate) fn adopt(
     heart: &mut Heart,
     context: &mut Context<'_>,
@@ -82,25 +87,27 @@ pub(crate) fn adopt(
 ) -> Result<(), EngineError> {
     set_predecessor(context, &new.id, predecessor)?;
     let Some(old) = channel::find(context.db, &predecessor.channel)? else { return Ok(()) };
-    let rival = refound::successor_of(context.db, &old)?.filter(|rival| *rival != new.id);
-    let winner = rival.map_or(new.id, |rival| rival.min(new.id));
-    for id in [Some(new.id), rival].into_iter().flatten().filter(|id| *id != winner) {
-        give_up(heart, context, &id, &winner)?;
-    }
-    let others: Vec<[u8; 32]> = context
+    let mut in_use: Vec<ChannelId> = context
         .db
         .prepare_cached(
-            "SELECT id FROM channels WHERE conversation = ? AND id NOT IN (?, ?) AND (successor IS NULL OR id = ?)",
+            "SELECT id FROM channels WHERE conversation = ?1 AND successor IS NULL AND (live = 1 OR id IN (?2, ?3))",
         )?
-        .query_map(params![new.conversation, new.id.0, winner.0, old.id.0], |row| row.get(0))?
+        .query_map(params![new.conversation, new.id.0, old.id.0], |row| Ok(ChannelId(row.get(0)?)))?
         .collect::<Result<_, _>>()?;
-    for id in others.into_iter().map(ChannelId) {
+    let mut ranked = Vec::new();
+    for id in &in_use {
+        ranked.push((generation(context.db, id)?, Reverse(*id)));
+    }
+    let Some((_, Reverse(winner))) = ranked.iter().max().copied() else { return Ok(()) };
+    let has_rival = ranked.iter().any(|(age, Reverse(id))| *age > 0 && *id != new.id && *id != old.id);
+    in_use.retain(|id| *id != winner);
+    for id in in_use {
         give_up(heart, context, &id, &winner)?;
         end_of_stopped(heart, context, &id)?;
     }
     refound::end(context, new.conversation)?;
     answer::forget_those_in(heart, context, &old.id, &new.id)?;
-    if rival.is_none() {
+    if !has_rival {
         count::add(context, count::Heal::ReFounded)?;
         tell(heart, context, new, predecessor)?;
     }
@@ -111,6 +118,17 @@ pub(crate) fn adopt(
     channel::choose_current(context, new.conversation)?;
     heart.stirred.insert(winner);
     Ok(())
+}
+
+/// How often a conversation had been founded anew when it came into a channel, as far as this device knows.
+fn generation(db: &Connection, id: &ChannelId) -> Result<u32, EngineError> {
+    let (mut at, mut generation) = (*id, 0);
+    while let Some(predecessor) = refound::predecessor_of(db, &at)?
+        && generation < GENERATIONS_MAX
+    {
+        (at, generation) = (predecessor.channel, generation.saturating_add(1));
+    }
+    Ok(generation)
 }
 
 /// What was said in a channel that was given up, behind the point where this device had to stop, it asks for.

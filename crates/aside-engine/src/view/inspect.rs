@@ -21,8 +21,8 @@ pub struct ChannelSeen {
     pub epoch: u64,
     /// The last entry that was read.
     pub seq: u64,
-    /// Whether another channel took its place: it is not read any more, or only to its end.
-    pub is_given_up: bool,
+    /// The channel that took its place: this one is not read any more, or only to its end.
+    pub successor: Option<ChannelId>,
 }
 
 /// A group in one epoch. Every member of that epoch sees the same.
@@ -59,11 +59,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub fn channels_seen(&self) -> Result<Vec<ChannelSeen>, EngineError> {
-        let sql = "SELECT id, conversation, epoch, seq, successor IS NOT NULL FROM channels ORDER BY id";
+        let sql = "SELECT id, conversation, epoch, seq, successor FROM channels ORDER BY id";
         let mut statement = self.db.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| {
-            let (channel, conversation, is_given_up) = (ChannelId(row.get(0)?), row.get(1)?, row.get(4)?);
-            Ok(ChannelSeen { channel, conversation, epoch: unsql(row.get(2)?), seq: unsql(row.get(3)?), is_given_up })
+            let (channel, conversation) = (ChannelId(row.get(0)?), row.get(1)?);
+            let successor = row.get::<_, Option<[u8; 32]>>(4)?.map(ChannelId);
+            Ok(ChannelSeen { channel, conversation, epoch: unsql(row.get(2)?), seq: unsql(row.get(3)?), successor })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -129,6 +130,17 @@ impl Engine {
             Ok(format!("{place:?} {sent:?}"))
         })?;
         left.push(format!("outbox {:?}", rows.collect::<Result<Vec<_>, _>>()?));
+        let sql = "SELECT conversation, from_seq, to_seq, asks, line IS NOT NULL, since_ms, next_ms,
+             (SELECT group_concat(account || ' ' || through_seq) FROM gap_answers WHERE gap = gaps.id),
+             (SELECT group_concat(author || ' ' || seq) FROM gap_named WHERE gap = gaps.id) FROM gaps";
+        let mut statement = self.db.prepare(sql)?;
+        let rows = statement.query_map([], |row| {
+            let place: (ConversationId, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let state: (u32, bool, i64, Option<i64>) = (row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?);
+            let told: (Option<String>, Option<String>) = (row.get(7)?, row.get(8)?);
+            Ok(format!("{place:?} {state:?} {told:?}"))
+        })?;
+        left.push(format!("gaps {:?}", rows.collect::<Result<Vec<_>, _>>()?));
         left.push(format!("receipts due: {:?}", self.heart.receipts_due));
         Ok(left.join(", "))
     }

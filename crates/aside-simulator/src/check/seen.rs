@@ -93,7 +93,7 @@ fn sides_of(world: &World, who: usize) -> Result<Vec<(Place, Side)>, String> {
                 places: places.into_iter().map(|seen| (seen.message, (seen.channel, seen.seq))).collect(),
                 channels: channels
                     .iter()
-                    .filter(|seen| seen.conversation == shown.id && !seen.is_given_up)
+                    .filter(|seen| seen.conversation == shown.id && seen.successor.is_none())
                     .copied()
                     .collect(),
                 shown,

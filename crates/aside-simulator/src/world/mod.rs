@@ -169,12 +169,41 @@ impl World {
             Some(fault) => Err(fault),
             None => check::all(&mut self),
         };
+        if checked.is_err() {
+            self.note_stands();
+        }
         checked.map(|()| self.report).map_err(|promise| Broken {
             seed: self.seed,
             promise,
             plan: self.plan.describe(),
             trace: self.trace,
         })
+    }
+
+    /// For the trace of a broken world: where everybody stands at its end.
+    fn note_stands(&mut self) {
+        for who in 0..self.devices.len() {
+            let Some((device, engine)) = self.devices.get(who).and_then(|it| Some((it, it.client.engine()?))) else {
+                continue;
+            };
+            let name = device.name().to_owned();
+            let mut lines = vec![format!("{name}: {}", engine.unsettled().unwrap_or_default())];
+            for shown in engine.conversations().unwrap_or_default() {
+                let place = self.place(who, &shown.id);
+                lines.push(format!(
+                    "{name} in {place:?}: {:?} {}",
+                    shown.state,
+                    shown.paused_reason.unwrap_or_default()
+                ));
+                let seen = engine.channels_seen().unwrap_or_default();
+                let own = seen.iter().filter(|it| it.conversation == shown.id);
+                lines.extend(own.map(|it| {
+                    let moved = it.successor.map(|next| format!(", moved to {next:?}")).unwrap_or_default();
+                    format!("{name}     {:?} epoch {} read to {}{moved}", it.channel, it.epoch, it.seq)
+                }));
+            }
+            self.trace.append(&mut lines);
+        }
     }
 
     /// Everybody joins, and gets to know whom they shall know.
