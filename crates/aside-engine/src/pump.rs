@@ -280,7 +280,7 @@ pub(crate) fn is_settled(heart: &Heart, db: &Connection) -> Result<bool, EngineE
         .prepare_cached(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM outbox)
              OR EXISTS (SELECT 1 FROM pending_commits) OR EXISTS (SELECT 1 FROM faults WHERE next_ms IS NOT NULL)
-             OR EXISTS (SELECT 1 FROM gaps WHERE next_ms IS NOT NULL) OR EXISTS (SELECT 1 FROM refounding)
+             OR EXISTS (SELECT 1 FROM gaps WHERE next_ms IS NOT NULL AND line IS NULL) OR EXISTS (SELECT 1 FROM refounding)
              OR EXISTS (SELECT 1 FROM exports) OR EXISTS (SELECT 1 FROM linking WHERE state <> 3)
              OR EXISTS (SELECT 1 FROM unsynced)
              OR EXISTS (SELECT 1 FROM intents i JOIN channels h ON h.id = i.channel

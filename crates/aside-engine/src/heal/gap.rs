@@ -234,9 +234,9 @@ pub(super) fn missing(db: &Connection, ids: &[i64]) -> Result<Vec<Missing>, Engi
     Ok(all)
 }
 
-/// It is looked at again then, without having been asked for.
+/// It is looked at again then, without having been asked for: rounds count from when this device can take an answer.
 pub(super) fn postpone(context: &Context<'_>, id: i64, next_ms: i64) -> Result<(), EngineError> {
-    context.db.prepare_cached("UPDATE gaps SET next_ms = ? WHERE id = ?")?.execute(params![next_ms, id])?;
+    context.db.prepare_cached("UPDATE gaps SET next_ms = ?, asks = 0 WHERE id = ?")?.execute(params![next_ms, id])?;
     Ok(())
 }
 

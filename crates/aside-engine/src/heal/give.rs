@@ -52,11 +52,31 @@ pub(super) fn take(
         token: ask.reach.token,
     };
     for span in ask.spans.iter().take(SPANS_MAX) {
-        if let Some(give) = answer(heart, context, &row, &sender.address, *span)? {
-            recover::send(heart, context, &recipient, HealLetter::Give(Box::new(give)))?;
+        for piece in known_pieces(context, &row, *span)? {
+            if let Some(give) = answer(heart, context, &row, &sender.address, piece)? {
+                recover::send(heart, context, &recipient, HealLetter::Give(Box::new(give)))?;
+            }
         }
     }
     Ok(())
+}
+
+/// A span without the gaps of this device's own that may still be filled.
+fn known_pieces(context: &Context<'_>, row: &Channel, (from, to): (u64, u64)) -> Result<Vec<(u64, u64)>, EngineError> {
+    let (mut pieces, mut start) = (Vec::new(), from);
+    for gap in gap::of_channel(context.db, &row.id)? {
+        if gap.line.is_some() || gap.is_open() || gap.to < start || gap.from > to {
+            continue;
+        }
+        if gap.from > start {
+            pieces.push((start, gap.from.saturating_sub(1)));
+        }
+        start = gap.to.saturating_add(1);
+    }
+    if start <= to {
+        pieces.push((start, to));
+    }
+    Ok(pieces)
 }
 
 fn is_rate_limited(context: &Context<'_>, sender: &MemberCredential) -> Result<bool, EngineError> {
@@ -90,14 +110,9 @@ fn answer(
     (from, to): (u64, u64),
 ) -> Result<Option<Give>, EngineError> {
     let Some(own) = heart.identity.as_ref().map(|identity| &identity.address) else { return Ok(None) };
-    let is_ended = refound::successor_of(context.db, row)?.is_some();
-    // As far as this device has read without a gap of its own.
-    let gaps = gap::of_channel(context.db, &row.id)?;
-    let own_gaps = gaps.iter().filter(|gap| gap.to >= from && gap.from <= to && !gap.is_open());
-    let own_gap = own_gaps.map(|gap| gap.from.saturating_sub(1)).min();
     // Of a channel that is given up, this is all that there will be.
-    let is_ended = is_ended && own_gap.is_none();
-    let known = row.position.seq.min(own_gap.unwrap_or(u64::MAX)).min(to);
+    let is_ended = refound::successor_of(context.db, row)?.is_some() && to > row.position.seq;
+    let known = row.position.seq.min(to);
     if known < from && !is_ended {
         return Ok(None);
     }

@@ -6,10 +6,12 @@ use super::letter::{Ask, Give, HealLetter, Named};
 use super::{content, count, fault, line, refound, request};
 use crate::Heart;
 use crate::channel::{self, Channel, receive::take_once};
+use crate::contact;
 use crate::content::mimi::MimiContent;
 use crate::content::wrapper::message_id;
 use crate::content::{Content, MessageId};
 use crate::context::Context;
+use crate::conversation;
 use crate::error::EngineError;
 use crate::inbox::envelope::{self, Letter};
 use crate::inbox::welcome::Recipient;
@@ -18,6 +20,7 @@ use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::id::ChannelId;
 use aside_protocol::identity::MemberCredential;
+use aside_protocol::limit::COMMIT_DAYS;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Spans in one letter.
@@ -26,7 +29,9 @@ const SPANS_MAX: usize = 32;
 const ACCOUNTS_ASKED: usize = 6;
 /// So many members' word that nothing is missing is enough.
 const WITNESSES: usize = 3;
-/// The longest wait between two rounds, in milliseconds.
+/// Rounds after which a member who has not answered may be taken for somebody who will not.
+const ROUNDS_MIN: u32 = 3;
+/// The longest wait between two rounds, in milliseconds. What is said to be gone is asked for as often, while it is kept.
 const WAIT_MS_MAX: i64 = 86_400_000;
 
 /// Looks at the gaps that are due. Returns when the next one is.
@@ -70,8 +75,10 @@ pub(crate) fn given_up(context: &mut Context<'_>, row: &Channel) -> Result<(), E
 enum Verdict {
     /// Nothing of it is missing.
     Whole,
-    /// What is missing nobody has, or nobody has answered for so long.
+    /// What is missing nobody has.
     Gone,
+    /// Nobody has answered for so long that it is said to be gone; it is asked for all the same.
+    Unanswered,
     Ask,
 }
 
@@ -89,6 +96,12 @@ fn look(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: Vec<G
             // Nothing that a person would have read.
             Verdict::Gone if is_wordless(context, &gap)? => gap::close(context, gap.id)?,
             Verdict::Gone => gone.push(gap),
+            Verdict::Unanswered => {
+                gone.push(gap.clone());
+                if is_kept(context, &gap) {
+                    to_ask.push(gap);
+                }
+            }
             Verdict::Ask => to_ask.push(gap),
         }
     }
@@ -104,6 +117,11 @@ fn look(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: Vec<G
     }
 }
 
+/// Whether members may still have what was said then.
+fn is_kept(context: &Context<'_>, gap: &Gap) -> bool {
+    context.now.unix_ms < gap.since_ms.saturating_add(i64::from(COMMIT_DAYS).saturating_mul(WAIT_MS_MAX))
+}
+
 fn is_wordless(context: &Context<'_>, gap: &Gap) -> Result<bool, EngineError> {
     Ok(gap::is_missing(context.db, gap.id)? && gap::missing(context.db, &[gap.id])?.is_empty())
 }
@@ -115,13 +133,14 @@ fn judge(heart: &Heart, context: &Context<'_>, gap: &Gap, accounts: &BTreeSet<St
     let of_members = told.iter().filter(|account| accounts.contains(**account)).count();
     let is_missing = gap::is_missing(context.db, gap.id)?;
     let witnesses = accounts.len().min(WITNESSES);
-    let is_late = context.now.unix_ms >= gap.since_ms.saturating_add(heart.options.heal.gap_patience_ms);
+    let is_late = gap.asks >= ROUNDS_MIN
+        && context.now.unix_ms >= gap.since_ms.saturating_add(heart.options.heal.gap_patience_ms);
     Ok(match is_missing {
         false if of_members >= witnesses.max(1) => Verdict::Whole,
         // Whoever wrote it has answered, and has it no more.
         true if of_members >= accounts.len() && !accounts.is_empty() => Verdict::Gone,
         false if is_late && of_members > 0 => Verdict::Whole,
-        _ if is_late => Verdict::Gone,
+        _ if is_late => Verdict::Unanswered,
         _ => Verdict::Ask,
     })
 }
@@ -142,8 +161,10 @@ fn ask(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: &[Gap]
         let pace = heart.options.heal;
         let wait = pace.ask_again_ms.saturating_mul(1_i64.checked_shl(gap.asks.min(16)).unwrap_or(i64::MAX));
         let wait = wait.clamp(1, WAIT_MS_MAX).saturating_add(context.random_ms(pace.answer_step_ms.max(1)));
-        let late = gap.since_ms.saturating_add(pace.gap_patience_ms).max(context.now.unix_ms.saturating_add(1));
-        gap::asked(context, gap.id, Some(context.now.unix_ms.saturating_add(wait).min(late)))?;
+        let late = gap.since_ms.saturating_add(pace.gap_patience_ms);
+        let next = context.now.unix_ms.saturating_add(wait);
+        let next = if late > context.now.unix_ms { next.min(late) } else { next };
+        gap::asked(context, gap.id, Some(next))?;
     }
     Ok(())
 }
@@ -206,7 +227,7 @@ pub(super) fn take(
     let Some(row) = channel::find(context.db, &give.channel)? else { return Ok(()) };
     let gaps = gap::of_channel(context.db, &row.id)?;
     let concerned: Vec<&Gap> = gaps.iter().filter(|gap| gap.from <= give.span.1 && gap.to >= give.span.0).collect();
-    if concerned.is_empty() || !super::is_member(heart, context, &row, sender)? {
+    if concerned.is_empty() || !is_believed(heart, context, &row, sender)? {
         return Ok(());
     }
     // Of a channel that was given up for a fork, the heads are known to differ.
@@ -233,6 +254,25 @@ pub(super) fn take(
         ask_for_more(heart, context, &row, sender, give)?;
     }
     Ok(())
+}
+
+/// Whether somebody is a member, by the group or, while this device has no state of it, by the last that it knew: what they
+/// give is checked for itself.
+fn is_believed(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    sender: &MemberCredential,
+) -> Result<bool, EngineError> {
+    if super::is_member(heart, context, row, sender)? {
+        return Ok(true);
+    }
+    let has_no_state = fault::of_channel(context.db, &row.id)?.is_some();
+    let was_member = || -> Result<bool, EngineError> {
+        let members = conversation::members(context.db, row.conversation)?;
+        Ok(members.iter().any(|member| member.address == sender.address))
+    };
+    Ok(has_no_state && was_member()? && contact::keys::saw(context, sender)?.is_believed())
 }
 
 /// There was more than went into one letter: the rest is asked for at once.
