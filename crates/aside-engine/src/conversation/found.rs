@@ -278,6 +278,8 @@ pub(crate) fn channel_is_made(
     let Some(row) = channel::find(context.db, &channel)? else { return Ok(()) };
     let Some(conversation) = super::find(context.db, &row.conversation)? else { return Ok(()) };
     channel::set_live(context, channel)?;
+    // What was lost of it while the server was asked is noticed now.
+    heal::check::one(heart, context, channel)?;
     heart.stirred.insert(channel);
     welcome::release(heart, context, &row, new.welcomes)?;
     if let Some(peer) = &conversation.peer {

@@ -25,10 +25,11 @@ pub(super) fn all_once(heart: &mut Heart, context: &mut Context<'_>) -> Result<(
     ids.into_iter().try_for_each(|id| one(heart, context, id))
 }
 
-fn one(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId) -> Result<(), EngineError> {
+/// Looks at one channel's group.
+pub(crate) fn one(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, &id)? else { return Ok(()) };
     let Some(conversation) = conversation::find(context.db, &row.conversation)? else { return Ok(()) };
-    let is_used = matches!(conversation.state, State::Active | State::Pending | State::Healing);
+    let is_used = matches!(conversation.state, State::Active | State::Pending | State::Healing | State::Leaving);
     if !is_used
         || fault::of_channel(context.db, &id)?.is_some()
         || (row.live == Live::No && conversation.channel != Some(id))
