@@ -155,6 +155,10 @@ CREATE TABLE contents (
     kind INTEGER NOT NULL, target BLOB, body BLOB, day INTEGER NOT NULL, PRIMARY KEY (channel, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX contents_by_target ON contents (target, channel, seq) WHERE target IS NOT NULL;
+-- Channels that this device was in: how far it read them, and whose conversation they were.
+CREATE TABLE ended_channels (
+    channel BLOB PRIMARY KEY, conversation BLOB NOT NULL, epoch INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 -- From when on an account is a member: what was said before is not for it.
 CREATE TABLE joins (
     channel BLOB NOT NULL, address TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (channel, address)

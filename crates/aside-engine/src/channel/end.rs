@@ -3,18 +3,18 @@
 
 use super::{Channel, outbox};
 use crate::Heart;
-use crate::context::Context;
-use crate::conversation::{self, State};
+use crate::context::{Context, sql, unsql};
+use crate::conversation::{self, ConversationId, State};
 use crate::error::EngineError;
 use crate::heal;
 use crate::timeline;
 use aside_mls::GroupId;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::ChannelId;
-use rusqlite::params;
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// Tables with a column `channel` that mean nothing without the group.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 10] = [
     "chain",
     "epochs",
     "roster",
@@ -24,10 +24,10 @@ const TABLES: [&str; 12] = [
     "readds",
     "asked_keys",
     "kept_welcomes",
-    "joins",
     "gaps",
-    "contents",
 ];
+/// From these, whoever left still gives back what they said, also that they left (P-9.7).
+const GIVEN_FROM: [&str; 2] = ["joins", "contents"];
 
 /// A commit removed this device.
 pub(crate) fn removed(
@@ -59,7 +59,17 @@ fn out(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Resul
         let sql = format!("DELETE FROM {table} WHERE conversation = ?");
         context.db.execute(&sql, params![channel.conversation])?;
     }
-    forget(heart, context, channel.id)
+    context
+        .db
+        .prepare_cached("INSERT OR REPLACE INTO ended_channels (channel, conversation, epoch) VALUES (?, ?, ?)")?
+        .execute(params![channel.id.0, channel.conversation, sql(channel.epoch)])?;
+    forget_group(heart, context, channel.id)
+}
+
+/// The conversation of a channel that this device was in, with the epoch that it had read it in when it was out of it.
+pub(crate) fn ended(db: &Connection, id: &ChannelId) -> Result<Option<(ConversationId, u64)>, EngineError> {
+    let mut statement = db.prepare_cached("SELECT conversation, epoch FROM ended_channels WHERE channel = ?")?;
+    Ok(statement.query_row(params![id.0], |row| Ok((row.get(0)?, unsql(row.get(1)?)))).optional()?)
 }
 
 /// Whether this person's leaving has reached the log, or never will: then nothing is left to be done here.
@@ -74,6 +84,15 @@ pub(super) fn is_over(context: &Context<'_>, channel: &Channel) -> Result<bool, 
 
 /// Forgets a channel with its group and everything that waits for either.
 pub(crate) fn forget(heart: &mut Heart, context: &mut Context<'_>, channel: ChannelId) -> Result<(), EngineError> {
+    forget_group(heart, context, channel)?;
+    for table in GIVEN_FROM {
+        context.db.execute(&format!("DELETE FROM {table} WHERE channel = ?"), params![channel.0])?;
+    }
+    Ok(())
+}
+
+fn forget_group(heart: &mut Heart, context: &mut Context<'_>, channel: ChannelId) -> Result<(), EngineError> {
+    heal::forget_key_packages(heart, context, channel)?;
     heart.groups.remove(&channel);
     heart.stirred.remove(&channel);
     heart.receipts_due.remove(&channel);

@@ -196,6 +196,8 @@ fn opened(
         }
         if heart.identity.as_ref().is_some_and(|identity| identity.address == *author) {
             timeline::note(context, conversation.id, author, "You left the group on another device")?;
+            let sent_ms = wrapper.sent_at_unix_ms;
+            heal::content::keep(context, (channel.id, seq), (&id, author), sent_ms, &wrapper.content)?;
             end::left(heart, context, channel)?;
             return Ok(Outcome::Ended);
         }

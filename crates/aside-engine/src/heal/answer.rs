@@ -157,6 +157,9 @@ fn answer(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId, kept: &Ke
     if conversation.state.is_out() {
         return Ok(true);
     }
+    if conversation::leavers(context, row.conversation)?.contains(&kept.sender.address) {
+        return Ok(true);
+    }
     // Whoever has not passed what the sender is stuck at cannot tell whether it can be passed.
     let is_ahead = match kept.why {
         Why::Stuck(at) => row.epoch > at.epoch,

@@ -61,6 +61,7 @@ enum Kind {
     Edit = 1,
     Delete = 2,
     Reaction = 3,
+    Leave = 4,
 }
 
 /// Keeps a content of the log. The place where an id stood first is its place.
@@ -77,6 +78,7 @@ pub(crate) fn keep(
         Ok(Content::Edit { target, .. }) => (Kind::Edit, Some(target)),
         Ok(Content::Delete { target }) => (Kind::Delete, Some(target)),
         Ok(Content::Reaction { target, .. }) => (Kind::Reaction, Some(target)),
+        Ok(Content::Leave) => (Kind::Leave, None),
         _ => return Ok(()),
     };
     context
@@ -179,7 +181,10 @@ pub(crate) fn forget_words(context: &Context<'_>, id: &MessageId) -> Result<(), 
 pub(crate) fn forget_conversation(context: &Context<'_>, id: ConversationId) -> Result<(), EngineError> {
     context
         .db
-        .prepare_cached("DELETE FROM contents WHERE channel IN (SELECT id FROM channels WHERE conversation = ?)")?
+        .prepare_cached(
+            "DELETE FROM contents WHERE channel IN (SELECT id FROM channels WHERE conversation = ?1
+             UNION SELECT channel FROM ended_channels WHERE conversation = ?1)",
+        )?
         .execute(params![id])?;
     Ok(())
 }

@@ -4,8 +4,10 @@
 use super::letter::{Ask, Give, HealLetter, Named};
 use super::{content, gap, recover, refound};
 use crate::Heart;
-use crate::channel::{self, Channel};
+use crate::channel::{self, Channel, end};
+use crate::contact;
 use crate::context::Context;
+use crate::conversation;
 use crate::error::EngineError;
 use crate::inbox::welcome::Recipient;
 use crate::server;
@@ -35,13 +37,17 @@ pub(super) fn take(
         .prepare_cached("INSERT OR IGNORE INTO heal_nonces (nonce, day) VALUES (?, ?)")?
         .execute(params![ask.nonce, context.now.day()])?
         == 1;
-    let Some(row) = channel::find(context.db, &ask.channel)? else { return Ok(()) };
+    let row = channel::find(context.db, &ask.channel)?;
     let is_own_inbox = ask.reach.record.verify().is_ok()
         && ask.reach.record.certificate == sender.certificate
         && ask.reach.server.address == sender.address.server;
     let server = server::find_pin(context.db, &ask.reach.server)?;
     let (true, true, Some(server)) = (is_first, is_own_inbox, server) else { return Ok(()) };
-    if !super::is_member(heart, context, &row, sender)? || is_rate_limited(context, sender)? {
+    let may_ask = match &row {
+        Some(row) => super::is_member(heart, context, row, sender)?,
+        None => is_of_ended(context, &ask.channel, sender)?,
+    };
+    if !may_ask || is_rate_limited(context, sender)? {
         return Ok(());
     }
     let recipient = Recipient {
@@ -51,7 +57,15 @@ pub(super) fn take(
         inbox_key: ask.reach.record.inbox_key.clone().into(),
         token: ask.reach.token,
     };
-    for span in ask.spans.iter().take(SPANS_MAX) {
+    let spans = ask.spans.iter().take(SPANS_MAX);
+    let Some(row) = row else {
+        for span in spans {
+            let give = said_before_end(heart, context, &ask.channel, &sender.address, *span)?;
+            recover::send(heart, context, &recipient, HealLetter::Give(Box::new(give)))?;
+        }
+        return Ok(());
+    };
+    for span in spans {
         for piece in known_pieces(context, &row, *span)? {
             if let Some(give) = answer(heart, context, &row, &sender.address, piece)? {
                 recover::send(heart, context, &recipient, HealLetter::Give(Box::new(give)))?;
@@ -59,6 +73,31 @@ pub(super) fn take(
         }
     }
     Ok(())
+}
+
+/// Whether somebody was in a conversation with this device, as it last knew, that it is out of now.
+fn is_of_ended(context: &mut Context<'_>, id: &ChannelId, sender: &MemberCredential) -> Result<bool, EngineError> {
+    let Some((conversation, _)) = end::ended(context.db, id)? else { return Ok(false) };
+    let members = conversation::members(context.db, conversation)?;
+    let was_member = members.iter().any(|member| member.address == sender.address);
+    Ok(was_member && contact::keys::saw(context, sender)?.is_believed())
+}
+
+/// Of a conversation that this person is out of: what they said themselves, that they left above all, and nothing of what
+/// others did.
+fn said_before_end(
+    heart: &Heart,
+    context: &Context<'_>,
+    id: &ChannelId,
+    asker: &AccountAddress,
+    span: (u64, u64),
+) -> Result<Give, EngineError> {
+    let own = heart.identity.as_ref().map(|identity| &identity.address);
+    let first = span.0.max(joined_at(context, id, asker)?.saturating_add(1));
+    let mut rows = content::span(context.db, id, (first, span.1), NAMED_MAX)?;
+    rows.retain(|(named, _)| Some(&named.author) == own);
+    let named = rows.into_iter().map(|(named, body)| Named { content: body.map(Into::into), ..named }).collect();
+    Ok(Give { channel: *id, span, named, heads: Vec::new(), is_ended: false, has_more: false })
 }
 
 /// A span without the gaps of this device's own that may still be filled.

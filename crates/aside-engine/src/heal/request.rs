@@ -180,7 +180,7 @@ fn forget_key_package(heart: &Heart, context: &Context<'_>, reference: Hash) -> 
 }
 
 /// No answer is waited for any more.
-pub(super) fn forget_key_packages(heart: &Heart, context: &Context<'_>, id: ChannelId) -> Result<(), EngineError> {
+pub(crate) fn forget_key_packages(heart: &Heart, context: &Context<'_>, id: ChannelId) -> Result<(), EngineError> {
     let kept: Vec<[u8; 32]> = context
         .db
         .prepare_cached("SELECT reference FROM asked_keys WHERE channel = ?")?

@@ -208,6 +208,10 @@ pub(super) fn consider(
     if let Some(row) = channel::find(context.db, &letter.channel)? {
         return again::into_known(heart, context, sender, &letter, &row);
     }
+    // What this device had asked for, and has been out of since.
+    if channel::end::ended(context.db, &letter.channel)?.is_some_and(|(_, epoch)| letter.epoch <= epoch) {
+        return Ok(());
+    }
     if let Some(predecessor) = &letter.predecessor
         && again::into_successor(heart, context, sender, &letter, predecessor)?
     {

@@ -291,6 +291,7 @@ mod tests {
         "devices",
         "contents",
         "exports",
+        "ended_channels",
         "evidence",
         "faults",
         "gap_answers",
