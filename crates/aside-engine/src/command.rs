@@ -207,6 +207,9 @@ impl Heart {
     fn delete_message(&mut self, context: &mut Context<'_>, message: MessageId) -> Result<Answer, CommandError> {
         let author = self.author()?;
         let (owned, conversation) = self.own(context, &message)?;
+        if owned.failure.is_none() && conversation.state.is_out() {
+            may_send(context, &conversation)?;
+        }
         timeline::delete(context, &author, &message)?;
         if owned.failure.is_none() {
             outbox::queue(context, conversation.id, &Content::Delete { target: message }, |_| None)?;

@@ -47,6 +47,22 @@ pub(crate) fn removed(
     outbox::all_failed(context, channel.conversation, &words)
 }
 
+/// This device was removed while it could not read the group, as an admin tells.
+pub(crate) fn was_removed(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    channel: &Channel,
+    told_by: &AccountAddress,
+) -> Result<(), EngineError> {
+    heal::given_up(context, channel)?;
+    let words =
+        format!("While this device could not read it, somebody removed you from the group, says {}", told_by.name);
+    timeline::note(context, channel.conversation, told_by, &words)?;
+    conversation::set_out(context, channel.conversation, State::Removed, &words)?;
+    out(heart, context, channel)?;
+    outbox::all_failed(context, channel.conversation, &words)
+}
+
 /// This person left, here or on another device, and the others know.
 pub(crate) fn left(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
     conversation::set_out(context, channel.conversation, State::Left, "you left the group")?;

@@ -1,8 +1,8 @@
 //! Answering a request for a fresh leaf (P-9.3): each member that can waits a little, differently long; whoever's commit
 //! is taken first has answered, and the others see the KeyPackage in the log and stop.
 
-use super::letter::{ReAdd, Why};
-use super::{count, refound};
+use super::letter::{HealLetter, NotIn, ReAdd, Why};
+use super::{count, recover, refound};
 use crate::Heart;
 use crate::channel::intent::{self, Intent, Newcomer};
 use crate::channel::{self, Channel};
@@ -172,7 +172,12 @@ fn answer(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId, kept: &Ke
     }
     let Some(group) = channel::take_group(heart, context, &id)? else { return Ok(false) };
     let may = may_have_leaf(&group, &kept.sender);
+    let is_in = group.members()?.iter().any(|member| member.credential.address == kept.sender.address);
     heart.groups.insert(id, group);
+    if !is_in {
+        let answer = HealLetter::NotIn(NotIn { channel: id, epoch: row.epoch });
+        return recover::send(heart, context, &kept.newcomer.recipient, answer).map(|()| true);
+    }
     if !may? {
         return Ok(true);
     }

@@ -87,24 +87,7 @@ pub(crate) fn adopt(
 ) -> Result<(), EngineError> {
     set_predecessor(context, &new.id, predecessor)?;
     let Some(old) = channel::find(context.db, &predecessor.channel)? else { return Ok(()) };
-    let mut in_use: Vec<ChannelId> = context
-        .db
-        .prepare_cached(
-            "SELECT id FROM channels WHERE conversation = ?1 AND successor IS NULL AND (live = 1 OR id IN (?2, ?3))",
-        )?
-        .query_map(params![new.conversation, new.id.0, old.id.0], |row| Ok(ChannelId(row.get(0)?)))?
-        .collect::<Result<_, _>>()?;
-    let mut ranked = Vec::new();
-    for id in &in_use {
-        ranked.push((generation(context.db, id)?, Reverse(*id)));
-    }
-    let Some((_, Reverse(winner))) = ranked.iter().max().copied() else { return Ok(()) };
-    let has_rival = ranked.iter().any(|(age, Reverse(id))| *age > 0 && *id != new.id && *id != old.id);
-    in_use.retain(|id| *id != winner);
-    for id in in_use {
-        give_up(heart, context, &id, &winner)?;
-        end_of_stopped(heart, context, &id)?;
-    }
+    let Some((winner, has_rival)) = settle(heart, context, new.conversation, &[new.id, old.id])? else { return Ok(()) };
     refound::end(context, new.conversation)?;
     answer::forget_those_in(heart, context, &old.id, &new.id)?;
     if !has_rival {
@@ -118,6 +101,33 @@ pub(crate) fn adopt(
     channel::choose_current(context, new.conversation)?;
     heart.stirred.insert(winner);
     Ok(())
+}
+
+/// Where a conversation was founded anew, gives up all its channels but the one that wins. `also` are counted though they
+/// are not on their server, or not read any more. Returns the winner, and whether there was another beside these.
+pub(crate) fn settle(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    conversation: ConversationId,
+    also: &[ChannelId],
+) -> Result<Option<(ChannelId, bool)>, EngineError> {
+    let mut in_use: Vec<(ChannelId, bool)> = context
+        .db
+        .prepare_cached("SELECT id, live FROM channels WHERE conversation = ? AND successor IS NULL")?
+        .query_map(params![conversation], |row| Ok((ChannelId(row.get(0)?), row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    in_use.retain(|(id, is_live)| *is_live || also.contains(id));
+    let mut ranked = Vec::new();
+    for (id, _) in &in_use {
+        ranked.push((generation(context.db, id)?, Reverse(*id)));
+    }
+    let Some((_, Reverse(winner))) = ranked.iter().max().copied().filter(|(age, _)| *age > 0) else { return Ok(None) };
+    let has_rival = ranked.iter().any(|(age, Reverse(id))| *age > 0 && !also.contains(id));
+    for (id, _) in in_use.into_iter().filter(|(id, _)| *id != winner) {
+        give_up(heart, context, &id, &winner)?;
+        end_of_stopped(heart, context, &id)?;
+    }
+    Ok(Some((winner, has_rival)))
 }
 
 /// How often a conversation had been founded anew when it came into a channel, as far as this device knows.

@@ -22,6 +22,19 @@ pub(crate) enum HealLetter {
     /// This was said there.
     #[n(2)]
     Give(#[n(0)] Box<Give>),
+    /// No fresh leaf: your account is not in the group any more.
+    #[n(3)]
+    NotIn(#[n(0)] NotIn),
+}
+
+/// The answer to somebody who asks for a leaf after they were removed (P-9.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct NotIn {
+    #[n(0)]
+    pub channel: ChannelId,
+    /// In which whoever answers is.
+    #[n(1)]
+    pub epoch: u64,
 }
 
 /// How to reach the inbox of whoever asks.

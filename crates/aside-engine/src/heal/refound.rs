@@ -373,7 +373,7 @@ fn found(
 pub(crate) fn made(heart: &mut Heart, context: &mut Context<'_>, row: &Channel) -> Result<(), EngineError> {
     match predecessor_of(context.db, &row.id)? {
         Some(predecessor) => follow::adopt(heart, context, row, &predecessor),
-        None => Ok(()),
+        None => follow::settle(heart, context, row.conversation, &[]).map(|_| ()),
     }
 }
 

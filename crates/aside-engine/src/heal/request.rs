@@ -3,10 +3,10 @@
 //! comes.
 
 use super::fault::{self, Fault, Remedy, Standing};
-use super::letter::{HealLetter, ReAdd, Reach, Why};
+use super::letter::{HealLetter, NotIn, ReAdd, Reach, Why};
 use super::refound;
 use crate::Heart;
-use crate::channel::{self, Channel, outbox};
+use crate::channel::{self, Channel, end, outbox};
 use crate::contact;
 use crate::context::Context;
 use crate::conversation;
@@ -17,6 +17,7 @@ use crate::view::ConversationKind;
 use aside_mls::{GroupId, KeyPackageError, KeyPackageKind, MlsError};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::{ChannelId, Hash};
+use aside_protocol::identity::MemberCredential;
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -122,6 +123,27 @@ fn whom(
     members.rotate_left(start);
     members.truncate(MEMBERS_ASKED);
     Ok((own.into_iter().chain(members).collect(), false))
+}
+
+/// A member says that this account is not in the group any more. An admin is believed who is further than this device ever
+/// was; should it not be so, a Welcome brings the group back.
+pub(super) fn not_in(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    answer: &NotIn,
+) -> Result<(), EngineError> {
+    let Some(row) = channel::find(context.db, &answer.channel)? else { return Ok(()) };
+    let standing = fault::of_channel(context.db, &row.id)?;
+    let is_waiting =
+        standing.is_some_and(|standing| standing.requests > 0 && standing.fault.remedy() != Remedy::Person);
+    let members = conversation::members(context.db, row.conversation)?;
+    let is_admin = members.iter().any(|member| member.is_admin && member.address == sender.address);
+    let is_believed = is_admin && contact::keys::saw(context, sender)?.is_believed();
+    match is_waiting && is_believed && answer.epoch > row.epoch {
+        true => end::was_removed(heart, context, &row, &sender.address),
+        false => Ok(()),
+    }
 }
 
 /// Makes a request, with a KeyPackage of its own.

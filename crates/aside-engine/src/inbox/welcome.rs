@@ -471,9 +471,16 @@ pub(super) fn join(
     if let Some(row) = channel::find(context.db, &letter.channel)?.filter(|_| !is_group) {
         again::leave_deserted(heart, context, &row, &members)?;
     }
-    channel::choose_current(context, id)?;
-    if let (Some(predecessor), Some(row)) = (successor_of, channel::find(context.db, &letter.channel)?) {
-        follow::adopt(heart, context, &row, predecessor)?;
+    match (successor_of, channel::find(context.db, &letter.channel)?) {
+        (Some(predecessor), Some(row)) => {
+            channel::choose_current(context, id)?;
+            follow::adopt(heart, context, &row, predecessor)?;
+        }
+        // It may come after the conversation was founded anew.
+        _ => {
+            follow::settle(heart, context, id, &[])?;
+            channel::choose_current(context, id)?;
+        }
     }
     let rotate_at = first_rotation(heart, context, leaves);
     channel::set_rotation(context, letter.channel, Some(rotate_at))?;
