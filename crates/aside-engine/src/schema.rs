@@ -86,7 +86,7 @@ CREATE TABLE epochs (
 -- How to reach members' inboxes, kept outside the group state on purpose: it must survive the group state's loss.
 CREATE TABLE roster (
     channel BLOB NOT NULL, address TEXT NOT NULL, device BLOB NOT NULL, server INTEGER, inbox_key BLOB NOT NULL,
-    token BLOB NOT NULL, PRIMARY KEY (channel, device)
+    token BLOB NOT NULL, record BLOB, PRIMARY KEY (channel, device)
 ) STRICT, WITHOUT ROWID;
 -- made: the intents that it carries out, and the Welcomes that go out once it is merged.
 CREATE TABLE pending_commits (

@@ -1,6 +1,6 @@
 //! The channel's row: where it is, and how far this device has read.
 
-use crate::context::{Context, sql, unsql};
+use crate::context::{Context, sql, stored, to_store, unsql};
 use crate::conversation::{self, ConversationId};
 use crate::error::EngineError;
 use crate::heal;
@@ -175,13 +175,13 @@ pub(crate) fn add_to_roster(
     record: &DeviceRecord,
     token: &DeliveryToken,
 ) -> Result<(), EngineError> {
-    let device = (record.certificate.device, record.inbox_key.as_slice());
+    let device = (record.certificate.device, record.inbox_key.as_slice(), Some(record));
     note_in_roster(context, id, address, server, device, token)
 }
 
 /// As [`add_to_roster`], of a device that was just added.
 pub(crate) fn add_recipient(context: &Context<'_>, id: ChannelId, new: &Recipient) -> Result<(), EngineError> {
-    note_in_roster(context, id, &new.address, Some(new.server), (new.device, &new.inbox_key), &new.token)
+    note_in_roster(context, id, &new.address, Some(new.server), (new.device, &new.inbox_key, None), &new.token)
 }
 
 fn note_in_roster(
@@ -189,15 +189,24 @@ fn note_in_roster(
     id: ChannelId,
     address: &AccountAddress,
     server: Option<ServerId>,
-    (device, inbox_key): (DeviceId, &[u8]),
+    (device, inbox_key, record): (DeviceId, &[u8], Option<&DeviceRecord>),
     token: &DeliveryToken,
 ) -> Result<(), EngineError> {
     context
         .db
         .prepare_cached(
-            "INSERT OR REPLACE INTO roster (channel, address, device, server, inbox_key, token) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO roster (channel, address, device, server, inbox_key, token, record)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![id.0, address.to_string(), device.0, server.map(|server| server.0), inbox_key, token.0])?;
+        .execute(params![
+            id.0,
+            address.to_string(),
+            device.0,
+            server.map(|server| server.0),
+            inbox_key,
+            token.0,
+            record.map(to_store)
+        ])?;
     Ok(())
 }
 
@@ -231,6 +240,26 @@ pub(crate) fn roster(db: &Connection, id: &ChannelId) -> Result<Vec<Recipient>, 
             inbox_key: inbox_key.into(),
             token: DeliveryToken(token),
         })
+    })
+    .collect()
+}
+
+/// How somebody's devices are reached, as far as they have shown it themselves.
+pub(crate) fn ways_to(
+    db: &Connection,
+    id: &ChannelId,
+    address: &AccountAddress,
+) -> Result<Vec<(ServerId, DeliveryToken, DeviceRecord)>, EngineError> {
+    let mut statement = db.prepare_cached(
+        "SELECT server, token, record FROM roster
+         WHERE channel = ? AND address = ? AND server IS NOT NULL AND record IS NOT NULL ORDER BY device",
+    )?;
+    let rows = statement.query_map(params![id.0, address.to_string()], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, Vec<u8>>(2)?))
+    })?;
+    rows.map(|row| {
+        let (server, token, record) = row?;
+        Ok((ServerId(server), DeliveryToken(token), stored(&record, "device record")?))
     })
     .collect()
 }

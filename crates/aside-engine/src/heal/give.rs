@@ -1,7 +1,7 @@
 //! Giving back what was said to a member who could not get it (P-9.7): one's own contents, and the asker's own. Of what
 //! others said only the names are told, so that the asker knows whom to ask.
 
-use super::letter::{Ask, Give, HealLetter, Named};
+use super::letter::{Ask, Give, HealLetter, Named, Reach};
 use super::{content, gap, recover, refound};
 use crate::Heart;
 use crate::channel::{self, Channel, end};
@@ -15,11 +15,14 @@ use aside_protocol::address::AccountAddress;
 use aside_protocol::id::ChannelId;
 use aside_protocol::identity::MemberCredential;
 use rusqlite::{OptionalExtension, params};
+use std::collections::BTreeSet;
 
 /// Bytes of contents in one letter.
 const LETTER_BYTES_MAX: usize = 96 * 1024;
 /// Contents in one letter.
 const NAMED_MAX: u32 = 512;
+/// Devices that one letter says how to reach.
+const WAYS_MAX: usize = 24;
 /// Spans that are answered in one letter's answer.
 const SPANS_MAX: usize = 32;
 /// Letters that one device is answered in a day.
@@ -97,7 +100,7 @@ fn said_before_end(
     let mut rows = content::span(context.db, id, (first, span.1), NAMED_MAX)?;
     rows.retain(|(named, _)| Some(&named.author) == own);
     let named = rows.into_iter().map(|(named, body)| Named { content: body.map(Into::into), ..named }).collect();
-    Ok(Give { channel: *id, span, named, heads: Vec::new(), is_ended: false, has_more: false })
+    Ok(Give { channel: *id, span, named, heads: Vec::new(), is_ended: false, has_more: false, ways: Vec::new() })
 }
 
 /// A span without the gaps of this device's own that may still be filled.
@@ -180,5 +183,25 @@ fn answer(
             heads.push((seq, head));
         }
     }
-    Ok(Some(Give { channel: row.id, span: (from, through), named, heads, is_ended, has_more }))
+    let ways = ways(context, row, (own, asker), &named)?;
+    Ok(Some(Give { channel: row.id, span: (from, through), named, heads, is_ended, has_more, ways }))
+}
+
+/// How to reach those whom the asker has to ask next.
+fn ways(
+    context: &Context<'_>,
+    row: &Channel,
+    (own, asker): (&AccountAddress, &AccountAddress),
+    named: &[Named],
+) -> Result<Vec<(AccountAddress, Reach)>, EngineError> {
+    let authors: BTreeSet<&AccountAddress> =
+        named.iter().map(|one| &one.author).filter(|author| *author != own && *author != asker).collect();
+    let mut ways = Vec::new();
+    for author in authors {
+        for (server, token, record) in channel::ways_to(context.db, &row.id, author)? {
+            ways.push((author.clone(), Reach { server: server::pin(context.db, server)?, token, record }));
+        }
+    }
+    ways.truncate(WAYS_MAX);
+    Ok(ways)
 }

@@ -147,4 +147,7 @@ pub(crate) struct Give {
     /// Whether there is more of the span than went into this letter.
     #[n(5)]
     pub has_more: bool,
+    /// How those are reached whose words are named and not given.
+    #[n(6)]
+    pub ways: Vec<(AccountAddress, Reach)>,
 }

@@ -2,7 +2,7 @@
 //! what is gone for good.
 
 use super::gap::{self, Gap};
-use super::letter::{Ask, Give, HealLetter, Named};
+use super::letter::{Ask, Give, HealLetter, Named, Reach};
 use super::{content, count, fault, line, refound, request};
 use crate::Heart;
 use crate::channel::{self, Channel, receive::take_once};
@@ -15,10 +15,11 @@ use crate::conversation;
 use crate::error::EngineError;
 use crate::inbox::envelope::{self, Letter};
 use crate::inbox::welcome::Recipient;
+use crate::server;
 use crate::timeline::{self, Taken};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
-use aside_protocol::id::ChannelId;
+use aside_protocol::id::{ChannelId, DeviceId};
 use aside_protocol::identity::MemberCredential;
 use aside_protocol::limit::COMMIT_DAYS;
 use std::collections::{BTreeMap, BTreeSet};
@@ -235,6 +236,7 @@ pub(super) fn take(
     if let Some(fork) = super::compare_heads(context, &row, &sender.address, &give.heads)?.filter(|_| !is_given_up) {
         return super::stop(heart, context, &row, fork);
     }
+    learn_ways(heart, context, &row, &give.ways)?;
     for named in give.named.iter().filter(|named| (give.span.0..=give.span.1).contains(&named.seq)) {
         let Some(gap) = concerned.iter().find(|gap| gap.has(named.seq)) else { continue };
         accept(heart, context, (&row, gap), &sender.address, named)?;
@@ -252,6 +254,36 @@ pub(super) fn take(
     }
     if give.has_more {
         ask_for_more(heart, context, &row, sender, give)?;
+    }
+    Ok(())
+}
+
+/// Notes how devices are reached that this one has never heard itself. Only of leaves of the group, by their own records, and
+/// only on servers that this profile knows (P-6.7).
+fn learn_ways(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    ways: &[(AccountAddress, Reach)],
+) -> Result<(), EngineError> {
+    let known: BTreeSet<DeviceId> =
+        channel::roster(context.db, &row.id)?.into_iter().map(|recipient| recipient.device).collect();
+    let mut new = ways.iter().filter(|(_, reach)| !known.contains(&reach.record.certificate.device)).peekable();
+    if new.peek().is_none() {
+        return Ok(());
+    }
+    let Some(group) = channel::take_group(heart, context, &row.id)? else { return Ok(()) };
+    let members = group.members();
+    heart.groups.insert(row.id, group);
+    let members = members?;
+    for (address, reach) in new {
+        let is_leaf = members.iter().any(|member| {
+            member.credential.address == *address && member.credential.certificate == reach.record.certificate
+        });
+        let is_theirs = reach.server.address == address.server && reach.record.verify().is_ok();
+        if let (true, true, Some(server)) = (is_leaf, is_theirs, server::find_pin(context.db, &reach.server)?) {
+            channel::add_to_roster(context, row.id, address, Some(server), &reach.record, &reach.token)?;
+        }
     }
     Ok(())
 }

@@ -117,7 +117,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         number: 23,
         table: "roster",
-        fields: &["channel", "address", "device", "server", "inbox_key", "token"],
+        fields: &["channel", "address", "device", "server", "inbox_key", "token", "record"],
         filter: "1",
         order: "channel, device",
     },
