@@ -256,6 +256,24 @@ fn chain(db: &Connection, address: &AccountAddress, root_key: &PublicKey) -> Res
     bytes.map(|bytes| stored(&bytes, "key sets")).transpose()
 }
 
+/// The keys by which somebody is known: a contact's, or of others those that were seen, if only one root key was.
+pub(crate) fn known(
+    db: &Connection,
+    address: &AccountAddress,
+) -> Result<Option<(PublicKey, Vec<KeySet>)>, EngineError> {
+    let rows: Vec<[u8; 32]> = db
+        .prepare_cached("SELECT root_key FROM people WHERE address = ?")?
+        .query_map(params![address.to_string()], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let of_contact = super::find(db, address)?.and_then(|contact| contact.root_key);
+    let root_key = match (of_contact, rows.as_slice()) {
+        (Some(root_key), _) => root_key,
+        (None, [only]) => PublicKey(*only),
+        (None, _) => return Ok(None),
+    };
+    Ok(Some((root_key, chain(db, address, &root_key)?.unwrap_or_default())))
+}
+
 fn write_down(context: &mut Context<'_>, shown: &Shown<'_>, attention: Attention) -> Result<(), EngineError> {
     context
         .db

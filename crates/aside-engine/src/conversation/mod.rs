@@ -11,8 +11,8 @@ pub(crate) use member::{
     show_group,
 };
 pub(crate) use row::{
-    Conversation, IsAdmin, State, all, find, insert, insert_own, next_position, pause, set_channel, set_out, set_state,
-    stop, touch,
+    Conversation, IsAdmin, State, all, find, insert, insert_own, next_position, pause, picture, set_channel, set_out,
+    set_state, stop, touch,
 };
 
 use aside_protocol::address::AccountAddress;

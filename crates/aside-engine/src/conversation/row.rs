@@ -275,3 +275,9 @@ pub(crate) enum IsAdmin {
     Yes,
     No,
 }
+
+/// A group's picture, the file's bytes, as it was last shown.
+pub(crate) fn picture(db: &Connection, id: &ConversationId) -> Result<Option<Vec<u8>>, EngineError> {
+    let mut statement = db.prepare_cached("SELECT picture FROM conversations WHERE id = ?")?;
+    Ok(statement.query_row(params![id], |row| row.get(0)).optional()?.flatten())
+}

@@ -1,6 +1,7 @@
 //! Answering a request for a fresh leaf (P-9.3): each member that can waits a little, differently long; whoever's commit
 //! is taken first has answered, and the others see the KeyPackage in the log and stop.
 
+use super::fault::Standing;
 use super::letter::{HealLetter, NotIn, ReAdd, Why};
 use super::{count, recover, refound};
 use crate::Heart;
@@ -17,6 +18,7 @@ use aside_protocol::id::{ChannelId, Hash};
 use aside_protocol::identity::MemberCredential;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
+use std::collections::BTreeSet;
 
 /// Steps of waiting among members.
 const RANKS: usize = 12;
@@ -206,6 +208,26 @@ pub(super) fn may_have_leaf(group: &Group, sender: &MemberCredential) -> Result<
     };
     let has_claim = of_account.iter().any(|member| is_own_leaf(member) || is_revoked(member));
     Ok(has_claim && of_account.iter().all(continues))
+}
+
+/// Whether every other member, as this device last showed them, asks for a leaf as well: then nobody can give one.
+pub(super) fn do_all_ask(heart: &Heart, context: &Context<'_>, standing: &Standing) -> Result<bool, EngineError> {
+    let own = heart.identity.as_ref().map(|identity| identity.address.clone());
+    let bodies: Vec<Vec<u8>> = context
+        .db
+        .prepare_cached("SELECT body FROM readds WHERE channel = ?")?
+        .query_map(params![standing.channel.0], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut asking = BTreeSet::new();
+    for body in bodies {
+        asking.insert(stored::<Kept>(&body, "request for a fresh leaf")?.sender.address);
+    }
+    let members = conversation::members(context.db, standing.conversation)?;
+    let mut others = members
+        .iter()
+        .filter(|row| row.standing == conversation::Standing::Member && own.as_ref() != Some(&row.address))
+        .peekable();
+    Ok(others.peek().is_some() && others.all(|row| asking.contains(&row.address)))
 }
 
 /// A commit added these: what was asked with them is answered.

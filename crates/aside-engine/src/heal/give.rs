@@ -4,7 +4,7 @@
 use super::letter::{Ask, Give, HealLetter, Named, Reach};
 use super::{content, gap, recover, refound};
 use crate::Heart;
-use crate::channel::{self, Channel, end};
+use crate::channel::{self, Channel, Live, end};
 use crate::contact;
 use crate::context::Context;
 use crate::conversation;
@@ -153,7 +153,10 @@ fn answer(
 ) -> Result<Option<Give>, EngineError> {
     let Some(own) = heart.identity.as_ref().map(|identity| &identity.address) else { return Ok(None) };
     // Of a channel that is given up, this is all that there will be.
-    let is_ended = refound::successor_of(context.db, row)?.is_some() && to > row.position.seq;
+    let link = channel::subscribe::link_to(row.server);
+    let is_at_end = || heart.links.get(&link).is_some_and(|state| state.is_live(&row.id, row.epoch));
+    let is_given_up = refound::successor_of(context.db, row)?.is_some();
+    let is_ended = is_given_up && to > row.position.seq && (row.live == Live::No || is_at_end());
     let known = row.position.seq.min(to);
     if known < from && !is_ended {
         return Ok(None);

@@ -16,7 +16,9 @@ use crate::error::EngineError;
 use crate::inbox::welcome::{Recipient, Welcomes};
 use crate::job::{self, Job, NewChannel};
 use crate::view::ConversationKind;
-use aside_mls::{CheckedKeyPackage, CommitDraft, CommitStatement, GroupId, KeyPackageError, Metadata, MlsError};
+use aside_mls::{
+    CheckedKeyPackage, CommitDraft, CommitStatement, GroupId, KeyPackageError, Metadata, MlsError, Picture,
+};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::{Position, first_head};
 use aside_protocol::frame::anonymous::DeviceKeyPackage;
@@ -73,12 +75,13 @@ pub(super) fn is_due(heart: &mut Heart, context: &mut Context<'_>, standing: &St
         (Remedy::Person, _) => 0,
         (Remedy::ReAddOrReFound, _) => pace.refound_after_ms,
         (Remedy::ReAdd, true) => pace.refound_alone_after_ms,
-        (Remedy::ReAdd, false) => return Ok(false),
+        (Remedy::ReAdd, false) => pace.refound_after_ms,
     };
     let is_allowed = standing.is_chosen || standing.fault.remedy() != Remedy::Person;
     let Some(rank) = rank(heart, context, &conversation)?.filter(|_| is_allowed) else { return Ok(false) };
-    // Without its own state this device does not know a group's last agreed members.
-    if !is_direct && !has_group(heart, context, &standing.channel)? {
+    // Without its own state this device knows a group's members only as it last showed them: it waits until all of them ask.
+    let is_known = is_direct || has_group(heart, context, &standing.channel)?;
+    if !is_known && !answer::do_all_ask(heart, context, standing)? {
         return Ok(false);
     }
     let wait = wait.saturating_mul(i64::try_from(rank).unwrap_or(0).saturating_add(1));
@@ -125,7 +128,9 @@ fn expected(
         };
         return Ok(contact.and_then(of).into_iter().collect());
     }
-    let Some(group) = channel::take_group(heart, context, &standing.channel)? else { return Ok(Vec::new()) };
+    let Some(group) = channel::take_group(heart, context, &standing.channel)? else {
+        return last_shown(context, conversation, &own);
+    };
     let members = group.members()?;
     heart.groups.insert(standing.channel, group);
     let culprit = standing.fault.culprit();
@@ -142,6 +147,24 @@ fn expected(
                 root_key: credential.root_key,
                 key_sets: credential.key_sets,
             }),
+        }
+    }
+    Ok(all)
+}
+
+/// A group's members as this device last showed them, where it has no state of the group.
+fn last_shown(
+    context: &Context<'_>,
+    conversation: &Conversation,
+    own: &AccountAddress,
+) -> Result<Vec<Expected>, EngineError> {
+    let mut all = Vec::new();
+    for member in conversation::members(context.db, conversation.id)? {
+        if member.standing != conversation::Standing::Member || member.address == *own {
+            continue;
+        }
+        if let Some((root_key, key_sets)) = contact::keys::known(context.db, &member.address)? {
+            all.push(Expected { address: member.address, root_key, key_sets });
         }
     }
     Ok(all)
@@ -314,7 +337,14 @@ fn metadata(
         return Ok(Metadata { title: String::new(), admins: vec![own, peer.clone()], picture: None });
     }
     let Some(group) = channel::take_group(heart, context, &predecessor.channel)? else {
-        return Err(MlsError::NotAMember.into());
+        let shown = conversation::members(context.db, conversation.id)?;
+        let admins = shown.into_iter().filter(|row| row.is_admin && row.standing == conversation::Standing::Member);
+        let picture = conversation::picture(context.db, &conversation.id)?;
+        return Ok(Metadata {
+            title: conversation.title.clone(),
+            admins: admins.map(|row| row.address).collect(),
+            picture: picture.and_then(|bytes| Picture::new(bytes).ok()),
+        });
     };
     let mut metadata = group.metadata()?;
     heart.groups.insert(predecessor.channel, group);
