@@ -6,7 +6,8 @@ use super::letter::{HealLetter, NotIn, ReAdd, Why};
 use super::{count, recover, refound};
 use crate::Heart;
 use crate::channel::intent::{self, Intent, Newcomer};
-use crate::channel::{self, Channel};
+use crate::channel::{self, Channel, end};
+use crate::contact;
 use crate::context::{Context, sql, stored, to_store};
 use crate::conversation::{self, State};
 use crate::error::EngineError;
@@ -52,7 +53,7 @@ pub(super) fn take(
         .prepare_cached("INSERT OR IGNORE INTO heal_nonces (nonce, day) VALUES (?, ?)")?
         .execute(params![letter.nonce, context.now.day()])?
         == 1;
-    let Some(row) = channel::find(context.db, &letter.channel)? else { return Ok(()) };
+    let row = channel::find(context.db, &letter.channel)?;
     let reach = &letter.reach;
     let is_own_inbox = reach.record.verify().is_ok()
         && reach.record.certificate == sender.certificate
@@ -64,7 +65,7 @@ pub(super) fn take(
         Err(KeyPackageError::Mls(error)) => return Err(error.into()),
         Ok(_) | Err(_) => return Ok(()),
     };
-    if is_rate_limited(context, &row, sender)? {
+    if is_rate_limited(context, &letter.channel, sender)? {
         return Ok(());
     }
     let recipient = Recipient {
@@ -74,6 +75,7 @@ pub(super) fn take(
         inbox_key: reach.record.inbox_key.clone().into(),
         token: reach.token,
     };
+    let Some(row) = row else { return say_left(heart, context, &recipient, letter.channel, sender) };
     let newcomer = Newcomer { recipient, key_package: letter.key_package.clone(), reference: package.reference() };
     let kept = Kept { sender: sender.clone(), why: letter.why, newcomer, since_ms: context.now.unix_ms };
     let due = context.now.unix_ms.saturating_add(stagger(heart, context, &row, sender)?);
@@ -87,11 +89,28 @@ pub(super) fn take(
     Ok(())
 }
 
-fn is_rate_limited(context: &Context<'_>, row: &Channel, sender: &MemberCredential) -> Result<bool, EngineError> {
+/// Whoever asks somebody who has left hears so.
+fn say_left(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    recipient: &Recipient,
+    id: ChannelId,
+    sender: &MemberCredential,
+) -> Result<(), EngineError> {
+    let Some((conversation, _)) = end::ended(context.db, &id)? else { return Ok(()) };
+    let has_left = conversation::find(context.db, &conversation)?.is_some_and(|row| row.state == State::Left);
+    let is_of_group = conversation::members(context.db, conversation)?.iter().any(|row| row.address == sender.address);
+    match has_left && is_of_group && contact::keys::saw(context, sender)?.is_believed() {
+        true => recover::send(heart, context, recipient, HealLetter::HasLeft(id)),
+        false => Ok(()),
+    }
+}
+
+fn is_rate_limited(context: &Context<'_>, id: &ChannelId, sender: &MemberCredential) -> Result<bool, EngineError> {
     let answered: i64 = context
         .db
         .prepare_cached("SELECT COUNT(*) FROM readd_answers WHERE channel = ? AND device = ? AND day = ?")?
-        .query_row(params![row.id.0, sender.certificate.device.0, context.now.day()], |row| row.get(0))?;
+        .query_row(params![id.0, sender.certificate.device.0, context.now.day()], |row| row.get(0))?;
     Ok(answered >= ANSWERS_A_DAY)
 }
 

@@ -25,6 +25,9 @@ pub(crate) enum HealLetter {
     /// No fresh leaf: your account is not in the group any more.
     #[n(3)]
     NotIn(#[n(0)] NotIn),
+    /// No fresh leaf: whoever was asked has left that channel themselves.
+    #[n(4)]
+    HasLeft(#[n(0)] ChannelId),
 }
 
 /// The answer to somebody who asks for a leaf after they were removed (P-9.3).

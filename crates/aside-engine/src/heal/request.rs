@@ -4,9 +4,9 @@
 
 use super::fault::{self, Fault, Remedy, Standing};
 use super::letter::{HealLetter, NotIn, ReAdd, Reach, Why};
-use super::refound;
+use super::{gap, refound};
 use crate::Heart;
-use crate::channel::{self, Channel, end, outbox};
+use crate::channel::{self, Channel, Live, end, outbox};
 use crate::contact;
 use crate::context::Context;
 use crate::conversation;
@@ -45,8 +45,11 @@ pub(crate) fn stop(
         // An old copy still reads what others write in its epoch; a stuck group is what a successor is founded from.
         _ => {}
     }
-    // What becomes of a channel that was given up is nobody's concern any more.
+    // A channel that was given up is not healed; what else stands in it is asked for.
     if refound::successor_of(context.db, channel)?.is_some() {
+        if channel.live == Live::Yes {
+            gap::open_endless(heart, context, channel, channel.position.seq.saturating_add(1))?;
+        }
         context.db.prepare_cached("UPDATE channels SET live = 0 WHERE id = ?")?.execute(params![channel.id.0])?;
         return Ok(());
     }
@@ -142,6 +145,19 @@ pub(super) fn not_in(
     let is_believed = is_admin && contact::keys::saw(context, sender)?.is_believed();
     match is_waiting && is_believed && answer.epoch > row.epoch {
         true => end::was_removed(heart, context, &row, &sender.address),
+        false => Ok(()),
+    }
+}
+
+/// A member says that they have left: nobody waits for them any more.
+pub(super) fn has_left(
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    id: &ChannelId,
+) -> Result<(), EngineError> {
+    let Some(row) = channel::find(context.db, id)? else { return Ok(()) };
+    match contact::keys::saw(context, sender)?.is_believed() {
+        true => conversation::set_leaving(context, row.conversation, &sender.address),
         false => Ok(()),
     }
 }
