@@ -25,6 +25,8 @@ pub(super) struct Gap {
     pub asks: u32,
     /// The line that says what is gone.
     pub line: Option<crate::content::MessageId>,
+    /// Whether somebody who may know more of it has not answered, so that it is not known what is missing.
+    pub is_unanswered: bool,
 }
 
 impl Gap {
@@ -43,7 +45,7 @@ impl Gap {
     }
 }
 
-const COLUMNS: &str = "id, channel, from_seq, to_seq, position, since_ms, asks, line";
+const COLUMNS: &str = "id, channel, from_seq, to_seq, position, since_ms, asks, line, next_ms IS NOT NULL";
 
 fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
     Ok(Gap {
@@ -55,6 +57,7 @@ fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
         since_ms: row.get(5)?,
         asks: row.get(6)?,
         line: row.get(7)?,
+        is_unanswered: row.get(8)?,
     })
 }
 
@@ -197,6 +200,22 @@ const MISSING: &str = "NOT EXISTS (SELECT 1 FROM taken t WHERE t.id = n.id)
 pub(super) fn is_missing(db: &Connection, id: i64) -> Result<bool, EngineError> {
     let mut statement = db.prepare_cached(&format!("SELECT 1 FROM gap_named n WHERE gap = ? AND {MISSING}"))?;
     Ok(statement.exists(params![id])?)
+}
+
+/// What is known to stand in a gap and is not here, by name.
+pub(super) fn named_missing(db: &Connection, id: i64) -> Result<Vec<super::letter::Named>, EngineError> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT seq, id, author, sent_ms, words FROM gap_named n WHERE gap = ? AND {MISSING}"
+    ))?;
+    let rows = statement.query_map(params![id], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?))
+    })?;
+    rows.map(|row| {
+        let (seq, id, author, sent_ms, is_words) = row?;
+        let author = author.parse().map_err(|_| EngineError::Damaged { what: "author" })?;
+        Ok(super::letter::Named { seq: unsql(seq), id, author, sent_ms, is_words, content: None, is_deleted: false })
+    })
+    .collect()
 }
 
 /// How much of somebody's words is missing, and of which time.

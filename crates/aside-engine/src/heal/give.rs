@@ -100,7 +100,16 @@ fn said_before_end(
     let mut rows = content::span(context.db, id, (first, span.1), NAMED_MAX)?;
     rows.retain(|(named, _)| Some(&named.author) == own);
     let named = rows.into_iter().map(|(named, body)| Named { content: body.map(Into::into), ..named }).collect();
-    Ok(Give { channel: *id, span, named, heads: Vec::new(), is_ended: false, has_more: false, ways: Vec::new() })
+    Ok(Give {
+        channel: *id,
+        span,
+        named,
+        heads: Vec::new(),
+        is_ended: false,
+        has_more: false,
+        ways: Vec::new(),
+        is_partial: true,
+    })
 }
 
 /// A span without the gaps of this device's own that may still be filled.
@@ -186,8 +195,18 @@ fn answer(
             heads.push((seq, head));
         }
     }
+    let own_gaps =
+        gap::of_channel(context.db, &row.id)?.into_iter().filter(|gap| gap.from <= through && gap.to >= from);
+    let mut is_partial = false;
+    for gap in own_gaps {
+        is_partial |= gap.is_unanswered;
+        named.extend(
+            gap::named_missing(context.db, gap.id)?.into_iter().filter(|one| (first..=through).contains(&one.seq)),
+        );
+    }
+    named.sort_by_key(|one| one.seq);
     let ways = ways(context, row, (own, asker), &named)?;
-    Ok(Some(Give { channel: row.id, span: (from, through), named, heads, is_ended, has_more, ways }))
+    Ok(Some(Give { channel: row.id, span: (from, through), named, heads, is_ended, has_more, ways, is_partial }))
 }
 
 /// How to reach those whom the asker has to ask next.

@@ -153,4 +153,7 @@ pub(crate) struct Give {
     /// How those are reached whose words are named and not given.
     #[n(6)]
     pub ways: Vec<(AccountAddress, Reach)>,
+    /// Whether there may have been more, which the giver could not get either.
+    #[n(7)]
+    pub is_partial: bool,
 }

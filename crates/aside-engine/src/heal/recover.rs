@@ -245,7 +245,7 @@ pub(super) fn take(
     for gap in concerned {
         let told = gap::answers(context.db, gap.id)?.into_iter().find(|(other, _)| *other == account);
         let reached = told.map_or(gap.from, |(_, through)| through.saturating_add(1));
-        if give.span.0 <= reached {
+        if give.span.0 <= reached && !give.is_partial {
             // Nothing comes behind the end of a channel that is given up.
             let is_all = give.is_ended && !give.has_more;
             gap::note_answer(context, gap.id, &account, if is_all { gap.to } else { give.span.1 })?;
