@@ -167,7 +167,7 @@ CREATE TABLE joins (
 CREATE TABLE gaps (
     id INTEGER PRIMARY KEY AUTOINCREMENT, conversation BLOB NOT NULL, channel BLOB NOT NULL, from_seq INTEGER NOT NULL,
     to_seq INTEGER NOT NULL, position INTEGER NOT NULL, since_ms INTEGER NOT NULL, next_ms INTEGER,
-    asks INTEGER NOT NULL DEFAULT 0, line BLOB
+    asks INTEGER NOT NULL DEFAULT 0, line BLOB, seen_to_end INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX gaps_of_channel ON gaps (channel, to_seq);
 -- A conversation that this device is founding anew: what in place of, until when members are waited for, and what their

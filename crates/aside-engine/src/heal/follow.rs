@@ -144,10 +144,8 @@ fn generation(db: &Connection, id: &ChannelId) -> Result<u32, EngineError> {
 /// What was said in a channel that was given up, behind the point where this device had to stop, it asks for.
 fn end_of_stopped(heart: &mut Heart, context: &mut Context<'_>, id: &ChannelId) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, id)? else { return Ok(()) };
-    if fault::of_channel(context.db, id)?.is_none() {
-        return Ok(());
-    }
-    gap::open_endless(heart, context, &row, row.position.seq.saturating_add(1))?;
+    let Some(standing) = fault::of_channel(context.db, id)? else { return Ok(()) };
+    gap::open_endless(heart, context, &row, &standing.fault)?;
     request::forget_key_packages(heart, context, *id)?;
     context.db.prepare_cached("UPDATE channels SET live = 0 WHERE id = ?")?.execute(params![id.0])?;
     fault::clear(context, &row)

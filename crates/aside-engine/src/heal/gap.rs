@@ -1,6 +1,7 @@
 //! Gaps: entries of a log that this device could not get or not decrypt. Their places in the timeline are reserved, what
 //! was said in them is asked for again, and after a bounded time one line says what is gone for good.
 
+use super::fault::{Fault, Remedy};
 use crate::Heart;
 use crate::channel::Channel;
 use crate::context::{Context, sql, unsql};
@@ -25,8 +26,8 @@ pub(super) struct Gap {
     pub asks: u32,
     /// The line that says what is gone.
     pub line: Option<crate::content::MessageId>,
-    /// Whether somebody who may know more of it has not answered, so that it is not known what is missing.
-    pub is_unanswered: bool,
+    /// Whether this device does not know what is missing: it could not read on, and somebody has not answered yet.
+    pub is_unknown: bool,
 }
 
 impl Gap {
@@ -45,7 +46,8 @@ impl Gap {
     }
 }
 
-const COLUMNS: &str = "id, channel, from_seq, to_seq, position, since_ms, asks, line, next_ms IS NOT NULL";
+const COLUMNS: &str =
+    "id, channel, from_seq, to_seq, position, since_ms, asks, line, next_ms IS NOT NULL AND seen_to_end = 0";
 
 fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
     Ok(Gap {
@@ -57,7 +59,7 @@ fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
         since_ms: row.get(5)?,
         asks: row.get(6)?,
         line: row.get(7)?,
-        is_unanswered: row.get(8)?,
+        is_unknown: row.get(8)?,
     })
 }
 
@@ -109,14 +111,22 @@ pub(crate) fn open(
     Ok(())
 }
 
-/// Entries from here on, to whatever end the log will have had.
+/// Entries behind a device's place in a channel that is given up, to whatever end the log will have had. Where it had
+/// stopped for what stands there, nobody reads on; where it has lost its keys, others do.
 pub(super) fn open_endless(
     heart: &mut Heart,
     context: &mut Context<'_>,
     channel: &Channel,
-    from: u64,
+    fault: &Fault,
 ) -> Result<(), EngineError> {
-    open(heart, context, channel, from, from.saturating_add(OPEN_SPAN))
+    let from = channel.position.seq.saturating_add(1);
+    open(heart, context, channel, from, from.saturating_add(OPEN_SPAN))?;
+    let has_seen_to_end = fault.remedy() != Remedy::ReAdd;
+    context
+        .db
+        .prepare_cached("UPDATE gaps SET seen_to_end = ? WHERE channel = ? AND from_seq = ?")?
+        .execute(params![has_seen_to_end, channel.id.0, sql(from)])?;
+    Ok(())
 }
 
 /// The gaps of one channel, from the first on.
@@ -216,6 +226,12 @@ pub(super) fn named_missing(db: &Connection, id: i64) -> Result<Vec<super::lette
         Ok(super::letter::Named { seq: unsql(seq), id, author, sent_ms, is_words, content: None, is_deleted: false })
     })
     .collect()
+}
+
+/// How much is known of a gap: names, and of these those that are missing.
+pub(super) fn knowledge(db: &Connection, id: i64) -> Result<(u32, u32), EngineError> {
+    let sql = format!("SELECT COUNT(*), COALESCE(SUM({MISSING}), 0) FROM gap_named n WHERE gap = ?");
+    Ok(db.prepare_cached(&sql)?.query_row(params![id], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// How much of somebody's words is missing, and of which time.

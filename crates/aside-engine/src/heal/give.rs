@@ -199,7 +199,7 @@ fn answer(
         gap::of_channel(context.db, &row.id)?.into_iter().filter(|gap| gap.from <= through && gap.to >= from);
     let mut is_partial = false;
     for gap in own_gaps {
-        is_partial |= gap.is_unanswered;
+        is_partial |= gap.is_unknown;
         named.extend(
             gap::named_missing(context.db, gap.id)?.into_iter().filter(|one| (first..=through).contains(&one.seq)),
         );

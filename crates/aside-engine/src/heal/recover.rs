@@ -188,7 +188,8 @@ fn whom(heart: &Heart, context: &Context<'_>, row: &Channel, gap: &Gap) -> Resul
         .collect();
     let own = identity.address.to_string();
     let mut accounts: Vec<String> = devices.keys().cloned().collect();
-    accounts.retain(|account| !told.contains(account) || authors.contains(account));
+    // An author may have answered before it was known that something of theirs is missing; but not twice.
+    accounts.retain(|account| !told.contains(account) || (authors.contains(account) && gap.line.is_none()));
     accounts.sort_by_key(|account| (!authors.contains(account), *account != own));
     let round = usize::try_from(gap.asks).unwrap_or(0);
     let known = accounts.iter().filter(|account| authors.contains(*account)).count();
@@ -236,26 +237,37 @@ pub(super) fn take(
     if let Some(fork) = super::compare_heads(context, &row, &sender.address, &give.heads)?.filter(|_| !is_given_up) {
         return super::stop(heart, context, &row, fork);
     }
+    let known = knowledge(context, &row, &concerned)?;
     learn_ways(heart, context, &row, &give.ways)?;
     for named in give.named.iter().filter(|named| (give.span.0..=give.span.1).contains(&named.seq)) {
         let Some(gap) = concerned.iter().find(|gap| gap.has(named.seq)) else { continue };
         accept(heart, context, (&row, gap), &sender.address, named)?;
     }
     let account = sender.address.to_string();
-    for gap in concerned {
+    for gap in &concerned {
         let told = gap::answers(context.db, gap.id)?.into_iter().find(|(other, _)| *other == account);
         let reached = told.map_or(gap.from, |(_, through)| through.saturating_add(1));
         if give.span.0 <= reached && !give.is_partial {
             // Nothing comes behind the end of a channel that is given up.
             let is_all = give.is_ended && !give.has_more;
             gap::note_answer(context, gap.id, &account, if is_all { gap.to } else { give.span.1 })?;
+            gap::soon(context, gap.id)?;
         }
-        gap::soon(context, gap.id)?;
+    }
+    // Whoever may be missing something themselves is asked again in their turn, but what they knew more is followed up.
+    if give.is_partial && knowledge(context, &row, &concerned)? != known {
+        concerned.iter().try_for_each(|gap| gap::soon(context, gap.id))?;
     }
     if give.has_more {
         ask_for_more(heart, context, &row, sender, give)?;
     }
     Ok(())
+}
+
+/// What is known of some gaps, and of how the members are reached: more than before is a reason to ask again.
+fn knowledge(context: &Context<'_>, row: &Channel, gaps: &[&Gap]) -> Result<(usize, Vec<(u32, u32)>), EngineError> {
+    let of_gaps = gaps.iter().map(|gap| gap::knowledge(context.db, gap.id)).collect::<Result<_, _>>()?;
+    Ok((channel::roster(context.db, &row.id)?.len(), of_gaps))
 }
 
 /// Notes how devices are reached that this one has never heard itself. Only of leaves of the group, by their own records, and

@@ -48,7 +48,7 @@ pub(crate) fn stop(
     // A channel that was given up is not healed; what else stands in it is asked for.
     if refound::successor_of(context.db, channel)?.is_some() {
         if channel.live == Live::Yes {
-            gap::open_endless(heart, context, channel, channel.position.seq.saturating_add(1))?;
+            gap::open_endless(heart, context, channel, &fault)?;
         }
         context.db.prepare_cached("UPDATE channels SET live = 0 WHERE id = ?")?.execute(params![channel.id.0])?;
         return Ok(());

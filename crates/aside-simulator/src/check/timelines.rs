@@ -152,7 +152,8 @@ fn is_author_out(world: &World, sides: &[Side], message: &MessageId) -> bool {
 /// How many messages the lines on a device say are gone; one line gives no number.
 fn said_to_be_gone(side: &Side) -> usize {
     let lines = side.rows.iter().filter(|row| is_loss(row));
-    lines.map(|row| if row.text.starts_with("What was said") { usize::MAX / 2 } else { numbers(&row.text) }).sum()
+    let many = |row: &Message| if row.text.starts_with("What was said") { usize::MAX } else { numbers(&row.text) };
+    lines.map(many).fold(0, usize::saturating_add)
 }
 
 /// The sum of the numbers of messages in `3 messages of bob and 1 of carol, …`.
