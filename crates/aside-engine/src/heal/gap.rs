@@ -28,6 +28,8 @@ pub(super) struct Gap {
     pub line: Option<crate::content::MessageId>,
     /// Whether this device does not know what is missing: it could not read on, and somebody has not answered yet.
     pub is_unknown: bool,
+    /// Whether this device had stopped for what stands there, which nobody can read past.
+    pub is_seen_to_end: bool,
 }
 
 impl Gap {
@@ -46,8 +48,7 @@ impl Gap {
     }
 }
 
-const COLUMNS: &str =
-    "id, channel, from_seq, to_seq, position, since_ms, asks, line, next_ms IS NOT NULL AND seen_to_end = 0";
+const COLUMNS: &str = "id, channel, from_seq, to_seq, position, since_ms, asks, line, next_ms IS NOT NULL AND seen_to_end = 0, seen_to_end";
 
 fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
     Ok(Gap {
@@ -60,6 +61,7 @@ fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
         asks: row.get(6)?,
         line: row.get(7)?,
         is_unknown: row.get(8)?,
+        is_seen_to_end: row.get(9)?,
     })
 }
 

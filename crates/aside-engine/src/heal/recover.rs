@@ -140,7 +140,7 @@ fn judge(heart: &Heart, context: &Context<'_>, gap: &Gap, accounts: &BTreeSet<St
         false if of_members >= witnesses.max(1) => Verdict::Whole,
         // Whoever wrote it has answered, and has it no more.
         true if of_members >= accounts.len() && !accounts.is_empty() => Verdict::Gone,
-        false if is_late && of_members > 0 => Verdict::Whole,
+        false if is_late && (of_members > 0 || gap.is_seen_to_end) => Verdict::Whole,
         _ if is_late => Verdict::Unanswered,
         _ => Verdict::Ask,
     })
