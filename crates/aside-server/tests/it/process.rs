@@ -324,7 +324,7 @@ async fn a_server_says_who_it_claims_to_be_as_its_links_do() {
     let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
     assert!(head.starts_with("http/1.1 200") && head.contains("application/cbor"), "{head}");
     let claim: ServerClaim = codec::decode(&answer[end + 4..], 1_024).unwrap();
-    assert_eq!(claim, ServerClaim { identity_key: pin.identity_key, tls: pin.tls.clone() });
+    assert_eq!(claim, ServerClaim { identity_key: pin.identity_key, tls: pin.tls });
     // It is asked for, and nothing is told to it.
     let mut stream = tls(&pin).await.unwrap();
     stream.write_all(request.replacen("GET", "POST", 1).as_bytes()).await.unwrap();
