@@ -207,6 +207,10 @@ impl Heart {
     fn delete_message(&mut self, context: &mut Context<'_>, message: MessageId) -> Result<Answer, CommandError> {
         let author = self.author()?;
         let (owned, conversation) = self.own(context, &message)?;
+        // What was never sent goes; what others have read is taken back, where this person still has a voice.
+        if owned.failure.is_none() {
+            may_send(context, &conversation)?;
+        }
         timeline::delete(context, &author, &message)?;
         if owned.failure.is_none() {
             outbox::queue(context, conversation.id, &Content::Delete { target: message }, |_| None)?;
