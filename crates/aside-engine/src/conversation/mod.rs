@@ -7,7 +7,7 @@ mod row;
 
 pub(crate) use found::{begin_group, channel_is_made, fetch_failed, fetched};
 pub(crate) use member::{
-    MemberRow, Standing, add_member, forget_standings, leavers, members, set_adding, set_leaving,
+    MemberRow, Standing, add_member, forget_standings, leavers, members, nobody_leaves, set_adding, set_leaving,
     set_not_added, show_group,
 };
 pub(crate) use row::{
