@@ -5,6 +5,7 @@
 use aside_engine::conversation::ConversationId;
 use aside_engine::input::{Answer, Command, Decision, GroupChange};
 use aside_engine::view::{MemberState, MessageKind, Role};
+use aside_protocol::frame::{ClientFrame, anonymous};
 use aside_simulator::calm::Calm;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and pixels";
@@ -319,6 +320,27 @@ fn a_member_who_is_no_admin_is_told_so() {
     assert!(calm.change(0, id, GroupChange::Picture(Some(b"<svg/>".to_vec()))).is_none());
     calm.settle();
     assert_all_agree(&calm, &id, &[0, 1, 2]);
+}
+
+#[test]
+fn a_daily_report_goes_to_eight_of_many() {
+    let others: Vec<usize> = (1..13).collect();
+    let (mut calm, id) = group(450, 13, &others);
+    calm.live(40);
+    let letters = |calm: &mut Calm| {
+        let is_letter = |bytes: &[u8]| {
+            let frame = ClientFrame::<anonymous::Request>::decode(bytes);
+            matches!(frame, Ok(ClientFrame::Request(_, anonymous::Request::Deliver { .. })))
+        };
+        calm.reached_server(1).iter().filter(|(_, bytes)| is_letter(bytes)).count()
+    };
+    letters(&mut calm);
+    calm.wait_ms(86_400_000);
+    (0..13).for_each(|who| calm.disconnect(who));
+    calm.settle();
+    assert_eq!(letters(&mut calm), 8 + 1, "of the group, and of the conversation with p0");
+    assert_eq!(texts(&calm, 5, &id), Vec::<String>::new());
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }
 
 fn join(calm: &mut Calm, who: usize, inviter: usize, id: &ConversationId) -> Option<Answer> {
