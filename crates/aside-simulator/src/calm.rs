@@ -158,6 +158,33 @@ impl Calm {
         }
     }
 
+    /// Somebody sets a server up again at the same address, with the same keys and none of its accounts.
+    pub fn replace_server(&mut self, number: usize) {
+        self.stop_server(number);
+        if let (Some(server), Some(pin)) = (self.servers.get_mut(number), self.pins.get(number)) {
+            *server = Server::new(pin.address.clone(), self.dice.fork(), None);
+        }
+    }
+
+    /// A new profile makes an account of this name on a server; its number.
+    ///
+    /// # Panics
+    /// If it cannot.
+    #[allow(clippy::panic)]
+    pub fn join(&mut self, server: usize, name: &str) -> usize {
+        let who = self.new_profile();
+        let token = InviteToken(self.dice.bytes());
+        let day = self.server_now().day();
+        let invited = self.servers.get_mut(server).map(|server| server.invite(&token, day));
+        let (Some(Ok(())), Some(pin), Ok(name)) = (invited, self.pins.get(server), name.parse()) else {
+            panic!("nobody can join server {server} as {name}")
+        };
+        let invite = InviteLink { server: pin.clone(), token };
+        self.command(who, Command::Join { invite, name });
+        self.settle();
+        who
+    }
+
     /// It is back, with everything that it had acknowledged.
     pub fn start_server(&mut self, number: usize) {
         if let Some(server) = self.servers.get_mut(number) {

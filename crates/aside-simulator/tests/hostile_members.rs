@@ -4,7 +4,7 @@
 
 use aside_engine::Defects;
 use aside_engine::conversation::ConversationId;
-use aside_engine::input::{Command, GroupChange};
+use aside_engine::input::{Command, ConnectionKind, GroupChange};
 use aside_engine::view::{ConversationState, MessageKind, Role};
 use aside_simulator::calm::Calm;
 
@@ -270,4 +270,80 @@ fn where_nobody_can_be_blamed_the_longest_standing_member_moves_all_and_roles_st
     for who in 1..4 {
         assert_eq!(members(&calm, who, &id), roles.map(|(name, role)| (name.to_owned(), role)), "p{who}");
     }
+}
+
+#[test]
+fn of_two_admins_who_found_the_group_anew_at_once_one_wins_for_everybody() {
+    let (mut calm, id) = group(340);
+    calm.set_defects(3, GARBAGE());
+    // p1 hears nothing through its inbox for a while, and so not that p0 has founded it anew.
+    calm.lie(|hears, kind, bytes| match hears == 1 && kind == ConnectionKind::Account {
+        true => vec![],
+        false => vec![bytes],
+    });
+    calm.command(3, Command::RotateKeys { conversation: id }).unwrap();
+    calm.settle();
+    calm.stop(3);
+    for who in 0..3 {
+        say(&mut calm, who, id, &format!("meanwhile {who}"));
+    }
+    calm.live(60);
+    for who in 0..2 {
+        let founded = calm.engine(who).unwrap().heal_counts().unwrap().re_founded;
+        assert_eq!(founded, 1, "p{who} has founded one");
+    }
+    calm.be_honest();
+    calm.disconnect(1);
+    calm.live(40);
+    for who in 0..3 {
+        say(&mut calm, who, id, &format!("after {who}"));
+        calm.settle();
+    }
+    // Order is per log, and for a while there were two.
+    let sorted = |calm: &Calm, who| {
+        let mut texts = texts(calm, who, &id);
+        texts.sort();
+        texts
+    };
+    for who in 0..3 {
+        let expected = ["after 0", "after 1", "after 2", "before", "meanwhile 0", "meanwhile 1", "meanwhile 2"];
+        assert_eq!(sorted(&calm, who), expected, "p{who}");
+        assert_eq!(calm.conversation(who, &id).unwrap().state, ConversationState::Active, "p{who}");
+    }
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+    let roles = [("p0", Role::Admin), ("p1", Role::Admin), ("p2", Role::Member), ("p3", Role::Member)];
+    for who in 0..3 {
+        assert_eq!(members(&calm, who, &id), roles.map(|(name, role)| (name.to_owned(), role)), "p{who}");
+    }
+}
+
+#[test]
+fn nobody_is_given_what_was_said_before_they_joined() {
+    let mut calm = Calm::new(341, 3);
+    calm.befriend(0, 1);
+    calm.befriend(0, 2);
+    let id = calm.found(0, "Friends", &[1]);
+    calm.live(10);
+    for text in ["a secret of p0", "and more"] {
+        say(&mut calm, 0, id, text);
+        calm.settle();
+    }
+    let p2 = calm.address_of(2).unwrap();
+    calm.change(0, id, GroupChange::Add(vec![p2])).unwrap();
+    calm.live(10);
+    say(&mut calm, 0, id, "welcome");
+    calm.settle();
+    // p2 asks for everything from the channel's beginning on, as if it had missed it.
+    calm.damage(
+        2,
+        "INSERT INTO gaps (conversation, channel, from_seq, to_seq, position, since_ms, next_ms)
+         SELECT c.id, c.channel, 1, h.seq, 1000000, 0, 0 FROM conversations c JOIN channels h ON h.id = c.channel
+         WHERE c.title = 'Friends'",
+    );
+    calm.reached_server(2);
+    calm.live(20);
+    let has_asked = calm.reached_server(2).len();
+    assert!(has_asked > 0);
+    assert_eq!(texts(&calm, 2, &id), ["welcome"]);
+    assert_eq!(texts(&calm, 1, &id), ["a secret of p0", "and more", "welcome"]);
 }

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use aside_engine::conversation::ConversationId;
-use aside_engine::input::{Answer, Command, GroupChange};
-use aside_engine::view::{ConversationState, MemberState, MessageKind};
+use aside_engine::input::{Answer, Command, DeviceCommand, GroupChange, History, Presence, Verification};
+use aside_engine::recovery::TypedPhrase;
+use aside_engine::view::{
+    ContactState, ConversationState, MemberState, MessageKind, NoticeAction, NoticeKind, parse_device_id,
+};
+use aside_protocol::frame::{ClientFrame, account};
 use aside_simulator::calm::Calm;
 
 const DAY_MS: i64 = 86_400_000;
@@ -118,4 +122,181 @@ fn where_nobody_can_be_reached_the_group_waits() {
     assert_eq!(texts(&calm, 1, &id), ["queued"]);
     let answer = calm.command(1, Command::SendText { conversation: id, text: "here".into(), reply_to: None });
     assert!(matches!(answer, Some(Answer::Message(_))));
+}
+
+/// p0 on one server and p1 on another, who know each other and have both written.
+fn apart(seed: u64) -> Calm {
+    let mut calm = Calm::on_servers(seed, &[0, 1]);
+    calm.befriend(0, 1);
+    calm.write(0, "from p0");
+    calm.settle();
+    calm.write(1, "from p1");
+    calm.settle();
+    calm
+}
+
+#[test]
+fn what_is_written_while_a_server_is_down_arrives_when_it_is_back() {
+    let mut calm = apart(20);
+    // The conversation is on p0's server. p1's own is of no matter for it.
+    calm.stop_server(1);
+    calm.write(0, "one");
+    calm.settle();
+    assert_eq!(calm.texts(1).last().unwrap(), "one");
+    calm.write(1, "two");
+    calm.settle();
+    calm.start_server(1);
+    calm.stop_server(0);
+    calm.write(0, "three");
+    calm.write(1, "four");
+    days(&mut calm, 2, 2);
+    assert_eq!(calm.texts(1).last().unwrap(), "four", "what p1 wrote stands at once");
+    calm.start_server(0);
+    calm.live(10);
+    let texts = calm.texts(0);
+    assert_eq!(texts[..4], ["from p0", "from p1", "one", "two"]);
+    assert_eq!(texts.len(), 6);
+    let mut other = calm.texts(1);
+    other.sort();
+    let mut sorted = texts;
+    sorted.sort();
+    assert_eq!(other, sorted);
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+#[test]
+fn a_request_from_another_server_is_accepted_while_that_is_down_or_declined_blocked_and_reported() {
+    for (seed, is_accepted) in [(21, true), (22, false)] {
+        let mut calm = apart(seed);
+        let p0 = calm.address_of(0).unwrap();
+        calm.command(1, Command::RemoveContact { address: p0.clone() }).unwrap();
+        calm.settle();
+        calm.write(0, "are you there?");
+        calm.live(70);
+        let asked = calm.first_conversation(1).unwrap();
+        assert_eq!(asked.state, ConversationState::Request);
+        calm.stop_server(0);
+        if is_accepted {
+            calm.command(1, Command::Accept { conversation: asked.id }).unwrap();
+            days(&mut calm, 2, 2);
+            calm.start_server(0);
+            calm.live(10);
+            assert_eq!(calm.texts(1), ["from p0", "from p1", "are you there?"]);
+            calm.write(1, "yes");
+            calm.settle();
+            assert_eq!(calm.texts(0).last().unwrap(), "yes");
+            continue;
+        }
+        calm.reached_server(1);
+        calm.command(1, Command::ReportRequest { conversation: asked.id }).unwrap();
+        calm.settle();
+        let report = |bytes: &[u8]| match ClientFrame::<account::Request>::decode(bytes) {
+            Ok(ClientFrame::Request(_, account::Request::Report(report))) => Some(report),
+            _ => None,
+        };
+        let reports: Vec<_> = calm.reached_server(1).iter().filter_map(|(_, bytes)| report(bytes)).collect();
+        assert_eq!(reports.iter().map(|report| &report.about).collect::<Vec<_>>(), [&p0], "to p1's own administrator");
+        let answer = calm.command(1, Command::Decline { conversation: asked.id });
+        assert_eq!(answer, Some(Answer::Asker(p0.clone())));
+        calm.command(1, Command::SetBlocked { address: p0.clone(), blocked: Presence::Present }).unwrap();
+        calm.start_server(0);
+        calm.write(0, "hello?");
+        calm.live(70);
+        assert!(calm.first_conversation(1).is_none(), "nothing of somebody blocked comes back");
+    }
+}
+
+#[test]
+fn a_real_change_of_the_account_key_without_the_words_is_loud_on_another_server() {
+    let mut calm = apart(23);
+    let tablet = calm.link_device(1, "Tablet", History::Nothing);
+    calm.live(70);
+    let words = calm.engine(1).unwrap().phrase().unwrap().unwrap().join(" ");
+    let phrase = TypedPhrase::new(words);
+    assert_eq!(calm.command(1, Command::ConfirmPhrase { phrase }), Some(Answer::Done));
+    let conversation = calm.first_conversation(0).unwrap().id;
+    let compared = Command::SetVerified { conversation, verified: Verification::Verified };
+    calm.command(0, compared).unwrap();
+    calm.stop(0);
+    let devices = calm.engine(1).unwrap().devices().unwrap();
+    let device = parse_device_id(&devices.iter().find(|device| device.name == "Tablet").unwrap().id).unwrap();
+    let revoke = Command::Device(DeviceCommand::Revoke { device, phrase: None });
+    assert_eq!(calm.command(1, revoke), Some(Answer::Done));
+    calm.live(70);
+    calm.start(0);
+    calm.write(0, "queued before it was seen");
+    calm.live(5);
+    let notice = calm.first_conversation(0).unwrap().notice.unwrap();
+    assert_eq!(notice.kind, NoticeKind::KeyChanged);
+    assert!(calm.write(0, "refused").is_none());
+    assert!(!calm.texts(1).contains(&"queued before it was seen".to_owned()));
+    calm.write(1, "it is me");
+    calm.settle();
+    assert!(calm.texts(0).contains(&"it is me".to_owned()), "reading goes on");
+    calm.command(0, Command::ActOnNotice { conversation, action: NoticeAction::AcceptKeys }).unwrap();
+    calm.live(5);
+    assert!(calm.first_conversation(0).unwrap().notice.is_none());
+    assert!(calm.texts(1).contains(&"queued before it was seen".to_owned()));
+    assert!(!calm.texts(tablet).contains(&"it is me".to_owned()), "the revoked device reads nothing later");
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+#[test]
+fn somebody_else_under_a_known_name_is_not_believed_until_the_person_says_so() {
+    let mut calm = apart(24);
+    let mine = calm.first_conversation(0).unwrap().id;
+    let compared = Command::SetVerified { conversation: mine, verified: Verification::Verified };
+    calm.command(0, compared).unwrap();
+    // p1's server lost everything, and whoever comes first takes the name.
+    calm.stop(1);
+    calm.replace_server(1);
+    let other = calm.join(1, "p1");
+    let link = calm.link_of(0).unwrap();
+    calm.command(other, Command::AddContact { link }).unwrap();
+    calm.live(5);
+    calm.write(other, "send me the keys to the safe");
+    calm.live(5);
+    let p1 = calm.address_of(1).unwrap();
+    let row = calm.conversation(0, &mine).unwrap();
+    assert_eq!(row.notice.unwrap().kind, NoticeKind::KeyChanged);
+    assert_eq!(texts(&calm, 0, &mine), ["from p0", "from p1"], "nothing of it is shown");
+    assert_eq!(calm.contacts(0).len(), 1);
+    assert!(calm.contacts(0)[0].verified, "the true p1 stays as compared as they were");
+    let told = calm.timeline_of(0, &mine).into_iter().filter(|row| row.kind == MessageKind::Event);
+    assert_eq!(told.filter(|row| row.text.contains("p1")).count(), 1, "told once");
+    // Only the person's own word takes the new keys.
+    calm.command(0, Command::ActOnNotice { conversation: mine, action: NoticeAction::AcceptKeys }).unwrap();
+    calm.live(5);
+    let taken = calm.engine(0).unwrap().contact(&p1).unwrap().unwrap();
+    assert_eq!((taken.state, taken.verified), (ContactState::Active, false));
+    assert!(calm.texts(0).contains(&"send me the keys to the safe".to_owned()));
+    calm.write(0, "who are you?");
+    calm.live(5);
+    assert!(calm.texts(other).contains(&"who are you?".to_owned()));
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+#[test]
+fn of_a_persons_devices_the_other_one_gives_the_fresh_leaf_even_with_everybody_else_away() {
+    let mut calm = apart(25);
+    let laptop = calm.link_device(0, "Laptop", History::All);
+    calm.live(70);
+    calm.write(1, "to both");
+    calm.settle();
+    calm.stop(1);
+    let tables = ["openmls_group_data", "openmls_own_leaf_nodes", "openmls_epoch_keys_pairs"];
+    calm.damage(laptop, &tables.map(|table| format!("DELETE FROM {table};")).join(""));
+    calm.live(40);
+    let answered = calm.engine(0).unwrap().heal_counts().unwrap().answered;
+    assert!(answered >= 1, "p0's first device answered: {answered}");
+    let row = calm.first_conversation(laptop).unwrap();
+    assert_eq!(row.state, ConversationState::Active, "{:?}", row.paused_reason);
+    calm.write(laptop, "from the laptop");
+    calm.start(1);
+    calm.live(20);
+    assert_eq!(calm.engine(1).unwrap().heal_counts().unwrap().answered, 0);
+    for who in [0, 1, laptop] {
+        assert_eq!(calm.texts(who), ["from p0", "from p1", "to both", "from the laptop"], "p{who}");
+    }
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }
