@@ -207,7 +207,8 @@ impl Heart {
     fn delete_message(&mut self, context: &mut Context<'_>, message: MessageId) -> Result<Answer, CommandError> {
         let author = self.author()?;
         let (owned, conversation) = self.own(context, &message)?;
-        if owned.failure.is_none() && conversation.state.is_out() {
+        // What was never sent goes; what others have read is taken back, where this person still has a voice.
+        if owned.failure.is_none() {
             may_send(context, &conversation)?;
         }
         timeline::delete(context, &author, &message)?;

@@ -115,8 +115,14 @@ defects! {
     welcome_at_wrong_place,
     /// A member with ill will: commits that nobody can process.
     garbage_commits,
+    /// A member with ill will: bytes in the place of commits that are none for anybody.
+    nonsense_commits,
     /// A member with ill will: commits with other keys for the next epoch than they lead to.
     wrong_next_keys,
+    /// A member with ill will: commits what its role forbids.
+    forbidden_commits,
+    /// A member with ill will: hides in its commits that somebody outside the group may propose changes.
+    hidden_external_sender,
 }
 
 /// Everything but the database. What of it mirrors the database is dropped when a transaction fails.

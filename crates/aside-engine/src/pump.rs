@@ -84,6 +84,7 @@ impl Heart {
         let receipts = timeline::receipts_due(self, context)?;
         let heals = heal::due(self, context)?;
         let devices = self.pump_devices(context)?;
+        let founding = crate::conversation::found::due(self, context)?;
         self.stir_rotations(context)?;
         self.stirred.extend(intent::channels_due(context)?);
         for id in std::mem::take(&mut self.stirred) {
@@ -102,10 +103,11 @@ impl Heart {
             .prepare_cached("SELECT MIN(rotate_at_ms) FROM channels WHERE rotate_at_ms > ?")?
             .query_row([context.now.unix_ms], |row| row.get(0))?;
         let backup = recovery::backup::pump(self, context)?;
-        let next = [receipts, heals, devices, backup, rotation, intent::next_due(context)?, job::next_due(context)?]
-            .into_iter()
-            .flatten()
-            .min();
+        let next =
+            [receipts, heals, devices, founding, backup, rotation, intent::next_due(context)?, job::next_due(context)?]
+                .into_iter()
+                .flatten()
+                .min();
         if let Some(at) = next {
             context.wake_at(at);
         }
@@ -284,7 +286,7 @@ pub(crate) fn is_settled(heart: &Heart, db: &Connection) -> Result<bool, EngineE
              OR EXISTS (SELECT 1 FROM exports) OR EXISTS (SELECT 1 FROM linking WHERE state <> 3)
              OR EXISTS (SELECT 1 FROM unsynced)
              OR EXISTS (SELECT 1 FROM intents i JOIN channels h ON h.id = i.channel
-                        JOIN conversations c ON c.id = h.conversation WHERE c.state = 1)",
+                        JOIN conversations c ON c.id = h.conversation WHERE c.state IN (1, 6))",
         )?
         .query_row([], |row| row.get(0))
         .optional()?;

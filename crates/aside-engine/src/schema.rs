@@ -62,7 +62,8 @@ CREATE TABLE members (
 ) STRICT, WITHOUT ROWID;
 -- Who is still to be fetched before a conversation is founded.
 CREATE TABLE founding (
-    conversation BLOB NOT NULL, address TEXT NOT NULL, fetched BLOB, failure TEXT, PRIMARY KEY (conversation, address)
+    conversation BLOB NOT NULL, address TEXT NOT NULL, at_ms INTEGER NOT NULL, fetched BLOB, failure TEXT,
+    PRIMARY KEY (conversation, address)
 ) STRICT, WITHOUT ROWID;
 -- seq and head: how far this device has read. Changed only together with what reading changed.
 CREATE TABLE channels (

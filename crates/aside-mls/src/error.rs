@@ -204,7 +204,7 @@ pub enum ProcessError {
     /// Not an MLS message.
     #[error("not an MLS message")]
     Malformed,
-    /// A standalone proposal, an external commit, a public message, or a proposal type that Aside does not use.
+    /// A standalone proposal, an external commit or a public message.
     #[error("a kind of message that Aside does not use")]
     UnexpectedKind,
     /// Of another group.
@@ -248,6 +248,13 @@ pub enum ProcessError {
         author: Box<Member>,
         /// What is wrong.
         fault: MetadataError,
+    },
+    /// The commit does what no commit of ours does: another type of proposal, or a change of the group beside its
+    /// metadata, as external senders.
+    #[error("the commit of leaf {} hides a change that nobody may make", author.leaf)]
+    UnexpectedChange {
+        /// Who committed it.
+        author: Box<Member>,
     },
     /// The author's role does not allow this.
     #[error("the member at leaf {} may not {what}", author.leaf)]

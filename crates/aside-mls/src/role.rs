@@ -14,6 +14,8 @@ pub enum Forbidden {
     RemoveOtherAccount,
     /// Only admins change title, picture and admins.
     ChangeMetadata,
+    /// A group that has an admin among its members keeps one.
+    LeaveNoAdmin,
 }
 
 impl std::fmt::Display for Forbidden {
@@ -22,6 +24,7 @@ impl std::fmt::Display for Forbidden {
             Forbidden::AddOtherAccount => "add another account",
             Forbidden::RemoveOtherAccount => "remove another account",
             Forbidden::ChangeMetadata => "change the title, the picture or the admins",
+            Forbidden::LeaveNoAdmin => "leave the group without an admin",
         })
     }
 }
@@ -30,12 +33,13 @@ impl std::fmt::Display for Forbidden {
 pub(crate) struct Change<'a> {
     pub(crate) added: &'a [MemberCredential],
     pub(crate) removed: &'a [Member],
-    pub(crate) is_metadata_changed: bool,
+    /// The metadata of the next epoch, if it changes.
+    pub(crate) metadata_after: Option<&'a Metadata>,
 }
 
 /// Checks a commit's content against the metadata and members of the epoch that it ends.
 ///
-/// Admins may do anything. Any member may add and remove devices of its own account, remove a leaf that the key sets in
+/// Admins may do anything but leave a group without an admin among its members: nobody could change it any more. Any member may add and remove devices of its own account, remove a leaf that the key sets in
 /// another leaf of the same account revoke, and swap a device of anybody's for a fresh leaf of the same device, or of one
 /// of the same account whose chain revokes it: only they can have made the KeyPackage.
 pub(crate) fn check(
@@ -44,6 +48,9 @@ pub(crate) fn check(
     author: &MemberCredential,
     change: &Change<'_>,
 ) -> Result<(), Forbidden> {
+    if leaves_no_admin(metadata, members, change) {
+        return Err(Forbidden::LeaveNoAdmin);
+    }
     if metadata.is_admin(&author.address) {
         return Ok(());
     }
@@ -68,8 +75,16 @@ pub(crate) fn check(
     if !change.removed.iter().all(may_remove) {
         return Err(Forbidden::RemoveOtherAccount);
     }
-    match change.is_metadata_changed {
+    match change.metadata_after.is_some() {
         true => Err(Forbidden::ChangeMetadata),
         false => Ok(()),
     }
+}
+
+fn leaves_no_admin(metadata: &Metadata, members: &[Member], change: &Change<'_>) -> bool {
+    let stays = |member: &&Member| !change.removed.iter().any(|removed| removed.leaf == member.leaf);
+    let mut after = members.iter().filter(stays).map(|member| &member.credential).chain(change.added);
+    let metadata_after = change.metadata_after.unwrap_or(metadata);
+    members.iter().any(|member| metadata.is_admin(&member.credential.address))
+        && !after.any(|credential| metadata_after.is_admin(&credential.address))
 }

@@ -1,23 +1,23 @@
 //! A calm world for tests by hand: no troubles but those that the test makes, above all a server that lies.
 
+mod network;
+
 use crate::check;
 use crate::client::{Client, Crash};
 use crate::database;
 use crate::dice::Dice;
-use crate::link::Wire;
 use crate::server::Server;
 use aside_engine::content::MessageId;
 use aside_engine::conversation::ConversationId;
-use aside_engine::input::{Answer, Command, ConnectionKind, DeviceCommand, GroupChange, History, Input, Link, Now};
+use aside_engine::input::{Answer, Command, ConnectionKind, DeviceCommand, GroupChange, History, Link, Now};
 use aside_engine::recovery::BackupPace;
 use aside_engine::view::{Contact, Conversation, Message, parse_device_id};
 use aside_engine::{Defects, Engine};
-use aside_protocol::address::AccountAddress;
-use aside_protocol::id::Binding;
+use aside_protocol::address::{AccountAddress, ServerAddress};
 use aside_protocol::inbox::InviteToken;
 use aside_protocol::key::SigningKey;
 use aside_protocol::link::{ContactLink, DeviceLink, InviteLink, ServerPin, TlsTrust};
-use aside_server::core::{self, Input as ServerInput, Output as ServerOutput};
+use aside_server::core::Input as ServerInput;
 
 /// Rounds after which a world that still moves is given up on.
 const ROUNDS_MAX: usize = 4_000;
@@ -25,16 +25,16 @@ const ROUNDS_MAX: usize = 4_000;
 /// What the server makes of a frame for somebody: the frames that arrive instead.
 pub type Lie = Box<dyn FnMut(usize, ConnectionKind, Vec<u8>) -> Vec<Vec<u8>>>;
 
-/// People and one server, in which everything arrives at once.
+/// People and their servers, mostly one, in which everything arrives at once.
 pub struct Calm {
     dice: Dice,
     now_ms: i64,
-    server: Server,
+    servers: Vec<Server>,
     clients: Vec<Client>,
     lie: Option<Lie>,
     links: Vec<ContactLink>,
     sent: Vec<(usize, ConnectionKind, Vec<u8>)>,
-    pin: ServerPin,
+    pins: Vec<ServerPin>,
     /// Whose program ends, behind how many more of its inputs, and where in the last.
     ending: Option<(usize, usize, Crash)>,
     /// Whose program ended that way and has not been started again.
@@ -48,41 +48,56 @@ impl Calm {
     /// If even that fails.
     #[allow(clippy::panic)]
     pub fn new(seed: u64, people: usize) -> Self {
-        match Self::settle_people(seed, people) {
+        Self::on_servers(seed, &vec![0; people])
+    }
+
+    /// One person for each number, which says on which server; servers never speak to each other.
+    ///
+    /// # Panics
+    /// If even that fails.
+    #[allow(clippy::panic)]
+    pub fn on_servers(seed: u64, homes: &[usize]) -> Self {
+        match Self::settle_people(seed, homes) {
             Ok(calm) => calm,
             Err(fault) => panic!("a calm world cannot begin: {fault}"),
         }
     }
 
-    fn settle_people(seed: u64, people: usize) -> Result<Self, String> {
+    fn settle_people(seed: u64, homes: &[usize]) -> Result<Self, String> {
         let mut dice = Dice::new(seed);
-        let identity_key = SigningKey::from_seed(&dice.bytes()).public_key();
-        let address: aside_protocol::address::ServerAddress = "calm.example".parse().map_err(|_| "address")?;
-        let pin = ServerPin { address: address.clone(), identity_key, tls: TlsTrust::Pinned };
-        let server = Server::new(address, dice.fork(), None);
+        let (mut servers, mut pins) = (Vec::new(), Vec::new());
+        for number in 0..=homes.iter().copied().max().unwrap_or(0) {
+            let name = if number == 0 { "calm.example".to_owned() } else { format!("calm{number}.example") };
+            let address: ServerAddress = name.parse().map_err(|_| "address")?;
+            let identity_key = SigningKey::from_seed(&dice.bytes()).public_key();
+            pins.push(ServerPin { address: address.clone(), identity_key, tls: TlsTrust::Pinned });
+            servers.push(Server::new(address, dice.fork(), None));
+        }
         let mut calm = Self {
             dice,
             now_ms: 1_767_225_600_000,
-            server,
+            servers,
             clients: Vec::new(),
             lie: None,
             links: Vec::new(),
             sent: Vec::new(),
-            pin: pin.clone(),
+            pins,
             ending: None,
             ended: None,
         };
-        for number in 0..people {
+        for (number, home) in homes.iter().enumerate() {
             let token = InviteToken(calm.dice.bytes());
-            calm.server.invite(&token, core::Now { unix_ms: calm.now_ms.unsigned_abs() }.day())?;
+            let day = calm.server_now().day();
+            let (Some(server), Some(pin)) = (calm.servers.get_mut(*home), calm.pins.get(*home)) else { continue };
+            server.invite(&token, day)?;
+            let invite = InviteLink { server: pin.clone(), token };
             let name = format!("p{number}");
             let randomness = calm.dice.fork();
             calm.clients.push(Client::new(name.clone(), randomness, Defects::default())?);
-            let invite = InviteLink { server: pin.clone(), token };
             calm.command(number, Command::Join { invite, name: name.parse().map_err(|_| "name")? });
         }
         calm.settle();
-        for number in 0..people {
+        for number in 0..homes.len() {
             if let Some(Answer::ContactLink { link, .. }) = calm.command(number, Command::MakeContactLink) {
                 calm.links.push(link);
             }
@@ -115,9 +130,66 @@ impl Calm {
         self.start(who);
     }
 
-    /// The server, as links name it.
+    /// The first server, as links name it.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[allow(clippy::panic)]
     pub fn pin(&self) -> ServerPin {
-        self.pin.clone()
+        match self.pins.first() {
+            Some(pin) => pin.clone(),
+            None => panic!("a world without a server"),
+        }
+    }
+
+    /// A server's machine stops; [`Calm::start_server`] brings it back.
+    pub fn stop_server(&mut self, number: usize) {
+        if let Some(server) = self.servers.get_mut(number) {
+            server.crash();
+        }
+        let now = Now { unix_ms: self.now_ms };
+        for client in &mut self.clients {
+            let links: Vec<Link> =
+                client.wires.iter().filter(|(_, wire)| wire.site == number).map(|(link, _)| *link).collect();
+            for link in links {
+                client.wires.remove(&link);
+                client.disconnected(now, link);
+            }
+        }
+    }
+
+    /// Somebody sets a server up again at the same address, with the same keys and none of its accounts.
+    pub fn replace_server(&mut self, number: usize) {
+        self.stop_server(number);
+        if let (Some(server), Some(pin)) = (self.servers.get_mut(number), self.pins.get(number)) {
+            *server = Server::new(pin.address.clone(), self.dice.fork(), None);
+        }
+    }
+
+    /// A new profile makes an account of this name on a server; its number.
+    ///
+    /// # Panics
+    /// If it cannot.
+    #[allow(clippy::panic)]
+    pub fn join(&mut self, server: usize, name: &str) -> usize {
+        let who = self.new_profile();
+        let token = InviteToken(self.dice.bytes());
+        let day = self.server_now().day();
+        let invited = self.servers.get_mut(server).map(|server| server.invite(&token, day));
+        let (Some(Ok(())), Some(pin), Ok(name)) = (invited, self.pins.get(server), name.parse()) else {
+            panic!("nobody can join server {server} as {name}")
+        };
+        let invite = InviteLink { server: pin.clone(), token };
+        self.command(who, Command::Join { invite, name });
+        self.settle();
+        who
+    }
+
+    /// It is back, with everything that it had acknowledged.
+    pub fn start_server(&mut self, number: usize) {
+        if let Some(server) = self.servers.get_mut(number) {
+            server.start();
+        }
     }
 
     /// Carries out a command that may be declined; the words, if it is.
@@ -458,9 +530,7 @@ impl Calm {
     /// The server forgets what has expired.
     pub fn sweep(&mut self) {
         for _ in 0..4 {
-            let outputs =
-                self.server.handle(core::Now { unix_ms: self.now_ms.unsigned_abs() }, vec![ServerInput::Tick]);
-            self.deliver(outputs);
+            (0..self.servers.len()).for_each(|number| self.serve_batch(number, vec![ServerInput::Tick]));
         }
     }
 
@@ -475,109 +545,5 @@ impl Calm {
                 return;
             }
         }
-    }
-
-    /// One person's turn: connect, send, receive. `true` if anything moved.
-    fn turn(&mut self, who: usize) -> bool {
-        if self.ended == Some(who) {
-            self.ended = None;
-            self.start(who);
-        }
-        let connected = self.connect(who);
-        let served = self.serve(who);
-        let received = self.receive(who);
-        let now = Now { unix_ms: self.now_ms };
-        let broken =
-            self.clients.get_mut(who).map(|client| client.handle(now, Input::Tick, Crash::Never)).unwrap_or_default();
-        self.server_loses(broken);
-        connected || served || received
-    }
-
-    fn connect(&mut self, who: usize) -> bool {
-        let now = Now { unix_ms: self.now_ms };
-        let Some(client) = self.clients.get_mut(who) else { return false };
-        let wanted = client.engine().map(|engine| engine.wanted().unwrap_or_default()).unwrap_or_default();
-        let Some(link) = wanted.into_iter().map(|wanted| wanted.link).find(|link| !client.wires.contains_key(link))
-        else {
-            return false;
-        };
-        let connection = self.server.name_connection();
-        let binding = Binding(self.dice.bytes());
-        client.wires.insert(link, Wire::new(connection));
-        let broken = client.handle(now, Input::Connected { link, binding }, Crash::Never);
-        let input = ServerInput::Connected { connection, kind: kind(link), binding };
-        let outputs = self.server.handle(core::Now { unix_ms: self.now_ms.unsigned_abs() }, vec![input]);
-        self.deliver(outputs);
-        self.server_loses(broken);
-        true
-    }
-
-    fn serve(&mut self, who: usize) -> bool {
-        let Some(client) = self.clients.get_mut(who) else { return false };
-        let mut inputs = Vec::new();
-        for (link, wire) in &mut client.wires {
-            self.sent.extend(wire.to_server.iter().map(|bytes| (who, link.kind, bytes.clone())));
-            inputs.extend(
-                wire.to_server.drain(..).map(|bytes| ServerInput::decode(wire.connection, kind(*link), &bytes)),
-            );
-        }
-        if inputs.is_empty() {
-            return false;
-        }
-        let outputs = self.server.handle(core::Now { unix_ms: self.now_ms.unsigned_abs() }, inputs);
-        self.deliver(outputs);
-        true
-    }
-
-    fn receive(&mut self, who: usize) -> bool {
-        let now = Now { unix_ms: self.now_ms };
-        let Some(client) = self.clients.get_mut(who) else { return false };
-        let mut frames = Vec::new();
-        for (link, wire) in &mut client.wires {
-            frames.extend(wire.to_client.drain(..).map(|bytes| (*link, bytes)));
-        }
-        let any = !frames.is_empty();
-        let mut broken = Vec::new();
-        for (link, bytes) in frames {
-            let crash = self.crash_of(who);
-            let arriving = match &mut self.lie {
-                Some(lie) => lie(who, link.kind, bytes),
-                None => vec![bytes],
-            };
-            for bytes in arriving {
-                if let Some(client) = self.clients.get_mut(who).filter(|client| client.wires.contains_key(&link)) {
-                    broken.extend(client.handle(now, Input::Frame { link, bytes }, crash));
-                }
-            }
-        }
-        self.server_loses(broken);
-        // A connection that the engine gave up is gone for it as well.
-        any || self.clients.get(who).is_none_or(|client| client.wires.is_empty())
-    }
-
-    fn deliver(&mut self, outputs: Vec<ServerOutput>) {
-        for output in outputs {
-            if let ServerOutput::Send { connection, frame, .. } = output {
-                let wires = self.clients.iter_mut().flat_map(|client| client.wires.values_mut());
-                if let Some(wire) = wires.into_iter().find(|wire| wire.connection == connection) {
-                    wire.to_client.push_back(frame.to_vec());
-                }
-            }
-        }
-    }
-
-    fn server_loses(&mut self, broken: Vec<Wire>) {
-        if !broken.is_empty() {
-            let inputs = broken.iter().map(|wire| ServerInput::Disconnected { connection: wire.connection }).collect();
-            let outputs = self.server.handle(core::Now { unix_ms: self.now_ms.unsigned_abs() }, inputs);
-            self.deliver(outputs);
-        }
-    }
-}
-
-fn kind(link: Link) -> core::ConnectionKind {
-    match link.kind {
-        ConnectionKind::Account => core::ConnectionKind::Account,
-        ConnectionKind::Anonymous => core::ConnectionKind::Anonymous,
     }
 }

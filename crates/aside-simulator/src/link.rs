@@ -17,10 +17,6 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub fn new(connection: ConnectionId) -> Self {
-        Self::at(0, connection)
-    }
-
     pub fn at(site: usize, connection: ConnectionId) -> Self {
         let (to_server, to_client) = (VecDeque::new(), VecDeque::new());
         Self { site, connection, to_server, to_client, commits: BTreeSet::new() }

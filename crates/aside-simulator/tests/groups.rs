@@ -5,6 +5,7 @@
 use aside_engine::conversation::ConversationId;
 use aside_engine::input::{Answer, Command, Decision, GroupChange};
 use aside_engine::view::{MemberState, MessageKind, Role};
+use aside_protocol::frame::{ClientFrame, anonymous};
 use aside_simulator::calm::Calm;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and pixels";
@@ -181,6 +182,117 @@ fn who_leaves_is_taken_out_by_an_admins_device_and_sees_nothing_more() {
     assert_all_agree(&calm, &id, &[1, 2]);
 }
 
+/// p0 and p1 are admins of a group with p2 and p3.
+fn two_admins(seed: u64) -> (Calm, ConversationId) {
+    let (mut calm, id) = group(seed, 4, &[1, 2, 3]);
+    let p1 = calm.address_of(1).unwrap();
+    calm.change(0, id, GroupChange::Role(p1, Role::Admin)).unwrap();
+    calm.live(10);
+    (calm, id)
+}
+
+fn admins(calm: &Calm, who: usize, id: &ConversationId) -> Vec<String> {
+    let members = calm.conversation(who, id).unwrap().members;
+    let admins = members.iter().filter(|one| one.role == Role::Admin);
+    admins.map(|one| one.person.address.name.to_string()).collect()
+}
+
+/// Those who went have nothing of the group any more; those who stay have one admin, who can change it.
+fn assert_handed_over(calm: &mut Calm, id: &ConversationId, gone: &[usize], there: &[usize], admin: usize) {
+    assert_all_agree(calm, id, there);
+    for who in gone {
+        let seen = calm.conversation(*who, id).unwrap();
+        assert!(seen.left, "p{who}: {:?}", seen.paused_reason);
+        assert_eq!(seen.paused_reason.as_deref(), Some("you left the group"), "p{who}");
+    }
+    for who in there {
+        assert_eq!(admins(calm, *who, id), [format!("p{admin}")], "as p{who} sees it");
+    }
+    calm.change(admin, *id, GroupChange::Title("Still ours".into())).unwrap();
+    calm.settle();
+    for who in there {
+        assert_eq!(calm.conversation(*who, id).unwrap().title, "Still ours", "as p{who} sees it");
+    }
+}
+
+#[test]
+fn of_admins_who_leave_at_once_the_last_appoints_whoever_was_there_longest() {
+    for (seed, apart) in (400..).zip([0, 1, 2, 3, 5, 8]) {
+        let (mut calm, id) = two_admins(seed);
+        calm.change(0, id, GroupChange::Leave).unwrap();
+        calm.take_turns(apart);
+        // Once p1 knows that p0 left, it is asked to choose another admin first.
+        let has_left = calm.change(1, id, GroupChange::Leave).is_some();
+        calm.live(10);
+        match has_left {
+            true => assert_handed_over(&mut calm, &id, &[0, 1], &[2, 3], 2),
+            false => assert_handed_over(&mut calm, &id, &[0], &[1, 2, 3], 1),
+        }
+    }
+}
+
+#[test]
+fn whoever_is_to_inherit_may_leave_at_the_same_time() {
+    for (seed, apart) in (410..).zip([0, 2, 4, 6, 9, 12, 16, 20]) {
+        let (mut calm, id) = two_admins(seed);
+        calm.change(0, id, GroupChange::Leave).unwrap();
+        calm.change(1, id, GroupChange::Leave).unwrap();
+        calm.take_turns(apart);
+        // Once p2 knows that it is the admin, it is asked to choose another first.
+        let has_left = calm.change(2, id, GroupChange::Leave).is_some();
+        calm.live(10);
+        match has_left {
+            true => assert_handed_over(&mut calm, &id, &[0, 1, 2], &[3], 3),
+            false => assert_handed_over(&mut calm, &id, &[0, 1], &[2, 3], 2),
+        }
+    }
+}
+
+#[test]
+fn an_admin_who_leaves_offline_hands_over_when_back() {
+    let (mut calm, id) = two_admins(420);
+    calm.change(0, id, GroupChange::Leave).unwrap();
+    calm.stop(0);
+    calm.change(1, id, GroupChange::Leave).unwrap();
+    calm.live(10);
+    // p0 has not said it yet, so p1 has gone, and p0 is the last.
+    assert!(calm.conversation(1, &id).unwrap().left);
+    calm.start(0);
+    calm.live(10);
+    assert_handed_over(&mut calm, &id, &[0, 1], &[2, 3], 2);
+}
+
+#[test]
+fn a_crash_between_any_two_steps_of_the_last_admins_leaving_leaves_no_group_without_one() {
+    for steps in 0..16 {
+        let (mut calm, id) = two_admins(430);
+        calm.change(0, id, GroupChange::Leave).unwrap();
+        calm.change(1, id, GroupChange::Leave).unwrap();
+        calm.take_turns(steps);
+        for who in [0, 1] {
+            calm.stop(who);
+            calm.start(who);
+        }
+        calm.live(10);
+        assert_handed_over(&mut calm, &id, &[0, 1], &[2, 3], 2);
+    }
+}
+
+#[test]
+fn two_admins_who_make_each_other_members_leave_one() {
+    let (mut calm, id) = two_admins(440);
+    let (p0, p1) = (calm.address_of(0).unwrap(), calm.address_of(1).unwrap());
+    calm.change(0, id, GroupChange::Role(p0, Role::Member)).unwrap();
+    calm.change(1, id, GroupChange::Role(p1, Role::Member)).unwrap();
+    calm.settle();
+    assert_all_agree(&calm, &id, &[0, 1, 2, 3]);
+    let left = admins(&calm, 3, &id);
+    assert_eq!(left.len(), 1, "{left:?}");
+    for who in 0..3 {
+        assert_eq!(admins(&calm, who, &id), left);
+    }
+}
+
 #[test]
 fn the_last_person_simply_leaves() {
     let (mut calm, id) = group(6, 2, &[1]);
@@ -208,6 +320,27 @@ fn a_member_who_is_no_admin_is_told_so() {
     assert!(calm.change(0, id, GroupChange::Picture(Some(b"<svg/>".to_vec()))).is_none());
     calm.settle();
     assert_all_agree(&calm, &id, &[0, 1, 2]);
+}
+
+#[test]
+fn a_daily_report_goes_to_eight_of_many() {
+    let others: Vec<usize> = (1..13).collect();
+    let (mut calm, id) = group(450, 13, &others);
+    calm.live(40);
+    let letters = |calm: &mut Calm| {
+        let is_letter = |bytes: &[u8]| {
+            let frame = ClientFrame::<anonymous::Request>::decode(bytes);
+            matches!(frame, Ok(ClientFrame::Request(_, anonymous::Request::Deliver { .. })))
+        };
+        calm.reached_server(1).iter().filter(|(_, bytes)| is_letter(bytes)).count()
+    };
+    letters(&mut calm);
+    calm.wait_ms(86_400_000);
+    (0..13).for_each(|who| calm.disconnect(who));
+    calm.settle();
+    assert_eq!(letters(&mut calm), 8 + 1, "of the group, and of the conversation with p0");
+    assert_eq!(texts(&calm, 5, &id), Vec::<String>::new());
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }
 
 fn join(calm: &mut Calm, who: usize, inviter: usize, id: &ConversationId) -> Option<Answer> {

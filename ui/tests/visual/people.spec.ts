@@ -153,8 +153,12 @@ test('a new key stops writing until the person has looked', async ({ page }) => 
 test('a group that came apart goes on when the person says so', async ({ page }) => {
   await open(page, 'trouble', '#/chats/{fork}');
   await expect(page.getByTestId('notice-fork')).toBeVisible();
-  await page.getByTestId('notice-compare').click();
-  await expect(page.getByTestId('details')).toBeVisible();
+  await page.getByTestId('notice-evidence').click();
+  await expect(page.getByTestId('evidence-piece')).toContainText('ines@home.example.org');
+  const download = page.waitForEvent('download');
+  await page.getByTestId('evidence-save').click();
+  expect((await download).suggestedFilename()).toMatch(/^aside-evidence-[0-9-]+\.json$/);
+  await page.keyboard.press('Escape');
   await page.getByTestId('notice-continue').click();
   await expect(page.getByTestId('composer-input')).toBeVisible();
 });

@@ -66,7 +66,10 @@ impl Call {
 
 /// The whole API.
 pub fn calls() -> Vec<Call> {
-    [of_the_client(), of_conversations(), of_groups(), of_people(), of_devices()].into_iter().flatten().collect()
+    [of_the_client(), of_conversations(), of_messages(), of_groups(), of_people(), of_devices()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The client itself, and what it tells of.
@@ -87,7 +90,7 @@ fn of_the_client() -> Vec<Call> {
     ]
 }
 
-/// Conversations and what is said in them.
+/// Conversations as a whole.
 fn of_conversations() -> Vec<Call> {
     vec![
         call("GET", "/api/conversations", conversations::list, "All, newest first"),
@@ -126,6 +129,12 @@ fn of_conversations() -> Vec<Call> {
         ),
         call("PUT", "/api/conversations/{id}/draft", conversations::draft, "Keeps what is being written"),
         call("POST", "/api/conversations/{id}/typing", typing::tell, "The person is typing"),
+    ]
+}
+
+/// What is said in a conversation, and whether its people are who they say.
+fn of_messages() -> Vec<Call> {
+    vec![
         call("GET", "/api/conversations/{id}/messages", messages::list, "A page, the newest without `before`"),
         call(
             "POST",

@@ -1,11 +1,13 @@
 //! The end of a channel on this device: the person left, or was removed. Nothing of the group stays; the conversation with
 //! what was said stays, until it is deleted.
 
+use super::intent::{self, Intent, MetadataChange};
 use super::{Channel, outbox};
 use crate::Heart;
 use crate::context::{Context, sql, unsql};
 use crate::conversation::{self, ConversationId, State};
 use crate::error::EngineError;
+use crate::group;
 use crate::heal;
 use crate::timeline;
 use aside_mls::GroupId;
@@ -37,6 +39,9 @@ pub(crate) fn removed(
     by: &AccountAddress,
 ) -> Result<(), EngineError> {
     heal::given_up(context, channel)?;
+    if conversation::find(context.db, &channel.conversation)?.is_some_and(|row| row.state == State::Leaving) {
+        return left(heart, context, channel);
+    }
     let words = match heart.identity.as_ref().is_some_and(|identity| identity.address == *by) {
         true => "Another of your devices took this one out of the conversation".to_owned(),
         false => format!("{} removed you from the group", by.name),
@@ -66,6 +71,7 @@ pub(crate) fn was_removed(
 /// This person left, here or on another device, and the others know.
 pub(crate) fn left(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
     conversation::set_out(context, channel.conversation, State::Left, "you left the group")?;
+    conversation::nobody_leaves(context, channel.conversation)?;
     out(heart, context, channel)?;
     outbox::all_failed(context, channel.conversation, "you left the group")
 }
@@ -88,14 +94,27 @@ pub(crate) fn ended(db: &Connection, id: &ChannelId) -> Result<Option<(Conversat
     Ok(statement.query_row(params![id.0], |row| Ok((row.get(0)?, unsql(row.get(1)?)))).optional()?)
 }
 
-/// Whether this person's leaving has reached the log, or never will: then nothing is left to be done here.
-pub(super) fn is_over(context: &Context<'_>, channel: &Channel) -> Result<bool, EngineError> {
+/// Whether this person's leaving has reached the log, or never will, and somebody is there who takes them out: then
+/// nothing is left to be done here. The log's order decides who of several admins leaves last; that one appoints another.
+pub(super) fn is_over(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<bool, EngineError> {
     let conversation = conversation::find(context.db, &channel.conversation)?;
     if conversation.is_none_or(|row| row.state != State::Leaving) {
         return Ok(false);
     }
-    let mut statement = context.db.prepare_cached("SELECT 1 FROM outbox WHERE conversation = ?")?;
-    Ok(!statement.exists(params![channel.conversation])?)
+    let is_queued = context
+        .db
+        .prepare_cached("SELECT 1 FROM outbox WHERE conversation = ?")?
+        .exists(params![channel.conversation])?;
+    if is_queued {
+        return Ok(false);
+    }
+    let Some(heir) = group::heir(heart, context, channel)? else { return Ok(true) };
+    let grant = Intent::Metadata(MetadataChange::GrantAdmin(heir));
+    if !intent::is_wanted(context, &channel.id, &grant)? {
+        intent::want(context, channel.id, &grant)?;
+        heart.stirred.insert(channel.id);
+    }
+    Ok(false)
 }
 
 /// Forgets a channel with its group and everything that waits for either.

@@ -210,6 +210,12 @@ pub(crate) fn done(context: &Context<'_>, ids: &[i64]) -> Result<(), EngineError
     Ok(())
 }
 
+/// Nothing is wanted any more.
+pub(crate) fn forget_all(context: &Context<'_>, channel: &ChannelId) -> Result<(), EngineError> {
+    context.db.prepare_cached("DELETE FROM intents WHERE channel = ?")?.execute(params![channel.0])?;
+    Ok(())
+}
+
 /// Puts off what could not be carried out, longer each time.
 pub(crate) fn later(context: &mut Context<'_>, ids: &[i64]) -> Result<(), EngineError> {
     for id in ids {

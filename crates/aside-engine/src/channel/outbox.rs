@@ -208,7 +208,7 @@ pub(crate) fn reconnected(context: &Context<'_>) -> Result<(), EngineError> {
 
 /// Sends what is queued: one request at a time for each channel, so that a refusal fails those behind it.
 pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
-    if end::is_over(context, channel)? {
+    if end::is_over(heart, context, channel)? {
         return end::left(heart, context, channel);
     }
     let link = link_to(channel.server);
@@ -236,7 +236,7 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Chann
 /// Encrypts queued rows for the current epoch, in their order, as far as one request goes.
 fn encrypt_queued(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<(), EngineError> {
     let Some(conversation) = conversation::find(context.db, &channel.conversation)? else { return Ok(()) };
-    // Whoever is leaving makes no commits any more, and must not wait for one.
+    // Whoever is leaving says so before anything else.
     let waits = match conversation.state {
         conversation::State::Active => commit::is_wanted(context, channel)?,
         conversation::State::Leaving => false,

@@ -187,9 +187,14 @@ fn opened(
         return Ok(Outcome::Taken);
     }
     let conversation = conversation::find(context.db, &channel.conversation)?;
-    let Some(conversation) = conversation.filter(|row| row.state != conversation::State::Leaving) else {
+    let Some(conversation) = conversation else { return Ok(Outcome::Taken) };
+    if conversation.state == conversation::State::Leaving {
+        // Of what is said, only one thing matters still: who else leaves.
+        if content == Content::Leave && heart.identity.as_ref().is_some_and(|own| own.address != *author) {
+            conversation::set_leaving(context, conversation.id, author)?;
+        }
         return Ok(Outcome::Taken);
-    };
+    }
     if content == Content::Leave {
         if conversation.kind != ConversationKind::Group {
             return Ok(Outcome::Taken);

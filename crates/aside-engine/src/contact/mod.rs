@@ -127,7 +127,10 @@ fn begin(
     }
     conversation::add_member(context, id, peer, conversation::IsAdmin::No)?;
     context.db.execute("DELETE FROM founding WHERE conversation = ?", params![id])?;
-    context.db.execute("INSERT INTO founding (conversation, address) VALUES (?, ?)", params![id, peer.to_string()])?;
+    context.db.execute(
+        "INSERT INTO founding (conversation, address, at_ms) VALUES (?, ?, ?)",
+        params![id, peer.to_string(), context.now.unix_ms],
+    )?;
     job::add(context, server, job)
 }
 

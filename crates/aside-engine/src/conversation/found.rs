@@ -28,6 +28,9 @@ use aside_protocol::identity::DirectoryAccount;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
 
+/// How long a group's founding waits for servers that don't answer, in milliseconds.
+const ALL_WAITED_FOR_MS: i64 = 10_000;
+
 /// What the directory gave for one member-to-be.
 #[derive(Debug, Clone, Encode, Decode)]
 pub(super) struct Fetched {
@@ -56,8 +59,8 @@ fn wait_for(
 ) -> Result<(), EngineError> {
     context
         .db
-        .prepare_cached("INSERT INTO founding (conversation, address) VALUES (?, ?)")?
-        .execute(params![id, member.to_string()])?;
+        .prepare_cached("INSERT INTO founding (conversation, address, at_ms) VALUES (?, ?, ?)")?
+        .execute(params![id, member.to_string(), context.now.unix_ms])?;
     add_member(context, id, member, IsAdmin::No)?;
     job::add(context, server, &Job::FetchKeyPackages(id, member.clone()))
 }
@@ -70,6 +73,14 @@ pub(crate) fn fetched(
     account: DirectoryAccount,
     key_packages: Vec<DeviceKeyPackage>,
 ) -> Result<(), EngineError> {
+    // Whoever was taken off the list meanwhile is not added.
+    let is_wanted = context
+        .db
+        .prepare_cached("SELECT 1 FROM founding WHERE conversation = ? AND address = ?")?
+        .exists(params![id, member.to_string()])?;
+    if !is_wanted {
+        return Ok(());
+    }
     let fetched = Fetched { account, key_packages };
     if let Err(why) = check(heart, context, (id, member), &fetched)? {
         return fetch_failed(heart, context, (id, member), &why);
@@ -149,27 +160,61 @@ fn check(
     }
 }
 
-fn found_if_complete(heart: &mut Heart, context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
-    let mut statement = context
+/// Founds the groups of which not everybody can be reached, once that was waited for. Returns when the next one is due.
+pub(crate) fn due(heart: &mut Heart, context: &mut Context<'_>) -> Result<Option<i64>, EngineError> {
+    let waiting: Vec<(ConversationId, i64)> = context
         .db
-        .prepare_cached("SELECT address, fetched, failure FROM founding WHERE conversation = ? ORDER BY address")?;
+        .prepare_cached(
+            "SELECT f.conversation, MIN(f.at_ms) FROM founding f JOIN conversations c ON c.id = f.conversation
+             WHERE c.channel IS NULL AND c.peer IS NULL GROUP BY f.conversation HAVING COUNT(f.fetched) > 0",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut next = None;
+    for (id, since_ms) in waiting {
+        let due_ms = since_ms.saturating_add(ALL_WAITED_FOR_MS);
+        if due_ms <= context.now.unix_ms {
+            found_if_complete(heart, context, id)?;
+        } else {
+            next = Some(next.map_or(due_ms, |next: i64| next.min(due_ms)));
+        }
+    }
+    Ok(next)
+}
+
+/// Founds it when everybody's directory has answered; a group also without those whose server has not for a while: they
+/// are added when it does.
+fn found_if_complete(heart: &mut Heart, context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached(
+        "SELECT address, fetched, failure, at_ms FROM founding WHERE conversation = ? ORDER BY address",
+    )?;
     let rows = statement
         .query_map(params![id], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Option<Vec<u8>>>(1)?, row.get::<_, Option<String>>(2)?))
+            let given = (row.get::<_, Option<Vec<u8>>>(1)?, row.get::<_, Option<String>>(2)?);
+            Ok((row.get::<_, String>(0)?, given, row.get::<_, i64>(3)?))
         })?
         .collect::<Result<Vec<_>, _>>()?;
     drop(statement);
-    if rows.is_empty() || rows.iter().any(|(_, fetched, failure)| fetched.is_none() && failure.is_none()) {
+    let Some(conversation) = super::find(context.db, &id)? else { return Ok(()) };
+    let is_group = conversation.kind == ConversationKind::Group;
+    let waits_until = |at_ms: i64| if is_group { at_ms.saturating_add(ALL_WAITED_FOR_MS) } else { i64::MAX };
+    let now_ms = context.now.unix_ms;
+    let is_open = |given: &(Option<Vec<u8>>, Option<String>)| matches!(given, (None, None));
+    if rows.is_empty() || rows.iter().any(|(_, given, at_ms)| is_open(given) && now_ms < waits_until(*at_ms)) {
         return Ok(());
     }
-    let Some(conversation) = super::find(context.db, &id)? else { return Ok(()) };
+    let is_anybody_here = rows.iter().any(|(_, given, _)| matches!(given, (Some(_), None)));
+    if !is_anybody_here && rows.iter().any(|(_, given, _)| is_open(given)) {
+        return Ok(());
+    }
     let mut members = Vec::new();
-    for (address, fetched, failure) in rows {
+    let mut later = Vec::new();
+    for (address, given, _) in rows {
         let address: AccountAddress = address.parse().map_err(|_| EngineError::Damaged { what: "address" })?;
-        match (fetched, failure) {
+        match given {
             (_, Some(why)) => leave_out(context, &conversation, &address, &why)?,
             (Some(bytes), None) => members.push((address, stored::<Fetched>(&bytes, "fetched keys")?)),
-            (None, None) => {}
+            (None, None) => later.push(address),
         }
     }
     if members.is_empty() {
@@ -179,8 +224,14 @@ fn found_if_complete(heart: &mut Heart, context: &mut Context<'_>, id: Conversat
         return Ok(());
     }
     found(heart, context, &conversation, &members)?;
-    context.db.prepare_cached("DELETE FROM founding WHERE conversation = ?")?.execute(params![id])?;
-    Ok(())
+    for (address, _) in members {
+        grow::end(context, id, &address)?;
+    }
+    context
+        .db
+        .prepare_cached("DELETE FROM founding WHERE conversation = ? AND failure IS NOT NULL")?
+        .execute(params![id])?;
+    later.iter().try_for_each(|address| set_adding(context, id, address))
 }
 
 fn leave_out(

@@ -54,8 +54,8 @@ pub(crate) fn begin(
     set_adding(context, id, member)?;
     let is_first = context
         .db
-        .prepare_cached("INSERT OR IGNORE INTO founding (conversation, address) VALUES (?, ?)")?
-        .execute(params![id, member.to_string()])?
+        .prepare_cached("INSERT OR IGNORE INTO founding (conversation, address, at_ms) VALUES (?, ?, ?)")?
+        .execute(params![id, member.to_string(), context.now.unix_ms])?
         == 1;
     match is_first {
         true => job::add(context, server, &Job::FetchKeyPackages(id, member.clone())),

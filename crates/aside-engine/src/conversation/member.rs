@@ -98,6 +98,13 @@ pub(crate) fn set_leaving(
     Ok(())
 }
 
+/// This person is out: of those who were leaving, too, nothing more is heard.
+pub(crate) fn nobody_leaves(context: &Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    let sql = "UPDATE members SET standing = 0 WHERE conversation = ? AND standing = 2";
+    context.db.prepare_cached(sql)?.execute(params![id])?;
+    Ok(())
+}
+
 /// Somebody's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MemberRow {

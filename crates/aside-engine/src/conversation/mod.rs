@@ -1,14 +1,14 @@
 //! Conversations: what a person sees as one, whatever channels it has moved through.
 
-mod found;
+pub(crate) mod found;
 pub(crate) mod grow;
 mod member;
 mod row;
 
 pub(crate) use found::{begin_group, channel_is_made, fetch_failed, fetched};
 pub(crate) use member::{
-    MemberRow, Standing, add_member, forget_standings, leavers, members, set_adding, set_leaving, set_not_added,
-    show_group,
+    MemberRow, Standing, add_member, forget_standings, leavers, members, nobody_leaves, set_adding, set_leaving,
+    set_not_added, show_group,
 };
 pub(crate) use row::{
     Conversation, IsAdmin, State, all, find, insert, insert_own, next_position, pause, picture, set_channel, set_out,

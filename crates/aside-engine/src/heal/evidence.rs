@@ -7,6 +7,7 @@ use crate::channel::Channel;
 use crate::context::{Context, stored, to_store};
 use crate::conversation::ConversationId;
 use crate::error::EngineError;
+use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::codec::encode;
 use aside_protocol::id::ChannelId;
@@ -77,6 +78,22 @@ pub(super) fn keep(context: &mut Context<'_>, channel: &Channel, fault: &Fault) 
     Ok(())
 }
 
+/// How often in a conversation, since a time, commits that this account signed stopped this device.
+pub(super) fn stops_by(
+    context: &Context<'_>,
+    id: ConversationId,
+    signer: &AccountAddress,
+    since_ms: i64,
+) -> Result<usize, EngineError> {
+    let kept: Vec<Vec<u8>> = context
+        .db
+        .prepare_cached("SELECT body FROM evidence WHERE conversation = ? AND at_ms >= ?")?
+        .query_map(params![id, since_ms], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let faults = kept.iter().map(|body| stored::<Fault>(body, "evidence")).collect::<Result<Vec<_>, _>>()?;
+    Ok(faults.iter().filter(|fault| fault.signer() == Some(signer)).count())
+}
+
 impl Engine {
     /// What was seen of forks and lies in a conversation, the oldest first.
     ///
@@ -102,10 +119,7 @@ fn show(at: i64, channel: &ChannelId, fault: &Fault) -> Evidence {
         _ => None,
     };
     let stuck = fault.stuck_at();
-    let statement = match fault {
-        Fault::WrongKeys(_, Some((_, statement))) => Some(hex(&encode(statement))),
-        _ => None,
-    };
+    let statement = fault.statement().map(|statement| hex(&encode(statement)));
     Evidence {
         at,
         channel: hex(&channel.0),

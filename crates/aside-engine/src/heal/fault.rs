@@ -36,9 +36,9 @@ pub(crate) enum Fault {
     /// The server does not have the channel any more.
     #[n(6)]
     Gone,
-    /// A commit that this device cannot process.
+    /// A commit that this device cannot process. Who signed it, if anybody did, may have made it in good faith.
     #[n(7)]
-    GarbageCommit(#[n(0)] StuckAt),
+    GarbageCommit(#[n(0)] StuckAt, #[n(1)] Option<AccountAddress>),
     /// A commit whose author announced keys that it does not lead to, and signed them.
     #[n(8)]
     WrongKeys(#[n(0)] StuckAt, #[n(1)] Option<(AccountAddress, CommitStatement)>),
@@ -48,6 +48,9 @@ pub(crate) enum Fault {
     /// The server shows members, or this device at two times, different histories.
     #[n(10)]
     Fork(#[n(0)] Fork),
+    /// Bytes that are no commit of this epoch for anybody, which their author signed as one.
+    #[n(11)]
+    NoCommit(#[n(0)] StuckAt, #[n(1)] AccountAddress, #[n(2)] CommitStatement),
 }
 
 /// What showed a fork, with both sides of it.
@@ -138,9 +141,11 @@ impl Fault {
             Fault::MissingState | Fault::DamagedState | Fault::OldState | Fault::Expired | Fault::Swapped => {
                 Remedy::ReAdd
             }
-            Fault::Gone | Fault::GarbageCommit(_) | Fault::WrongKeys(..) | Fault::ForbiddenCommit(..) => {
-                Remedy::ReAddOrReFound
-            }
+            Fault::Gone
+            | Fault::GarbageCommit(..)
+            | Fault::WrongKeys(..)
+            | Fault::ForbiddenCommit(..)
+            | Fault::NoCommit(..) => Remedy::ReAddOrReFound,
             Fault::Fork(_) => Remedy::Person,
         }
     }
@@ -156,7 +161,10 @@ impl Fault {
     /// Where in the log this device is stuck, if it is.
     pub fn stuck_at(&self) -> Option<StuckAt> {
         match self {
-            Fault::GarbageCommit(at) | Fault::WrongKeys(at, _) | Fault::ForbiddenCommit(at, _) => Some(*at),
+            Fault::GarbageCommit(at, _)
+            | Fault::WrongKeys(at, _)
+            | Fault::ForbiddenCommit(at, _)
+            | Fault::NoCommit(at, ..) => Some(*at),
             _ => None,
         }
     }
@@ -164,7 +172,25 @@ impl Fault {
     /// Who did it, where that can be shown.
     pub fn culprit(&self) -> Option<&AccountAddress> {
         match self {
-            Fault::WrongKeys(_, Some((author, _))) | Fault::ForbiddenCommit(_, author) => Some(author),
+            Fault::WrongKeys(_, Some((author, _)))
+            | Fault::ForbiddenCommit(_, author)
+            | Fault::NoCommit(_, author, _) => Some(author),
+            _ => None,
+        }
+    }
+
+    /// Who signed what stops this device, whether or not it shows ill will.
+    pub fn signer(&self) -> Option<&AccountAddress> {
+        match self {
+            Fault::GarbageCommit(_, signer) => signer.as_ref(),
+            fault => fault.culprit(),
+        }
+    }
+
+    /// The culprit's signed statement (P-4.8).
+    pub fn statement(&self) -> Option<&CommitStatement> {
+        match self {
+            Fault::WrongKeys(_, Some((_, statement))) | Fault::NoCommit(_, _, statement) => Some(statement),
             _ => None,
         }
     }
@@ -178,7 +204,7 @@ impl Fault {
             Fault::Expired => "this device was away for so long that the server has forgotten what it missed".into(),
             Fault::Swapped => "this device is getting fresh keys of the conversation".into(),
             Fault::Gone => "the server no longer has this conversation".into(),
-            Fault::GarbageCommit(_) | Fault::WrongKeys(_, None) => {
+            Fault::GarbageCommit(..) | Fault::WrongKeys(_, None) => {
                 "a change to the members or keys of this conversation cannot be read by this device".into()
             }
             Fault::WrongKeys(_, Some((author, _))) => {
@@ -186,6 +212,9 @@ impl Fault {
             }
             Fault::ForbiddenCommit(_, author) => {
                 format!("{} changed the group without being allowed to", author.name)
+            }
+            Fault::NoCommit(_, author, _) => {
+                format!("a device of {} wrote something unreadable in the place of a change", author.name)
             }
             Fault::Fork(fork) => fork.sign.words().into(),
         }

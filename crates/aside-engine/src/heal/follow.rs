@@ -1,5 +1,7 @@
 //! Following a conversation into the channel that it was founded anew in (P-9.9): the checks, and the move.
 
+use super::fault::Standing;
+use super::founder::{Agreed, standing_in};
 use super::refound::{self, Predecessor};
 use super::{answer, count, fault, gap, request};
 use crate::Heart;
@@ -14,6 +16,7 @@ use aside_protocol::address::AccountAddress;
 use aside_protocol::id::ChannelId;
 use rusqlite::{Connection, params};
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 /// More often no conversation is founded anew; a circle ends here.
 const GENERATIONS_MAX: u32 = 1_000;
@@ -33,18 +36,18 @@ pub(crate) enum Claim {
 
 /// Judges, before the Welcome is opened, who sent it.
 pub(crate) fn judge(
-    context: &Context<'_>,
+    heart: &mut Heart,
+    context: &mut Context<'_>,
     sender: &AccountAddress,
     predecessor: &Predecessor,
 ) -> Result<Claim, EngineError> {
     let Some(old) = channel::find(context.db, &predecessor.channel)? else { return Ok(Claim::Plain) };
     let Some(row) = conversation::find(context.db, &old.conversation)? else { return Ok(Claim::Plain) };
-    let members = conversation::members(context.db, row.id)?;
+    let fault = standing_in(context, &old)?;
     let may = match &row.peer {
         Some(peer) => peer == sender,
-        None => members.iter().any(|member| member.address == *sender && member.is_admin),
+        None => may_found(heart, context, &old, sender, fault.as_ref())?,
     };
-    let fault = fault::of_channel(context.db, &old.id)?;
     let waits = fault.is_some_and(|standing| standing.fault.remedy() == fault::Remedy::Person && !standing.is_chosen);
     Ok(match (may && !row.state.is_out(), waits) {
         (false, _) => Claim::Refused,
@@ -53,15 +56,48 @@ pub(crate) fn judge(
     })
 }
 
-/// Judges the group itself: nobody in it who was not among the last agreed, and everybody's role as it was.
-pub(crate) fn is_agreed(context: &Context<'_>, id: ConversationId, group: &Group) -> Result<bool, EngineError> {
+/// An admin, as this device last saw it; and where this device is stuck, the heir, unless the culprit is the admin.
+fn may_found(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    old: &Channel,
+    sender: &AccountAddress,
+    fault: Option<&Standing>,
+) -> Result<bool, EngineError> {
+    let culprit = fault.and_then(|standing| standing.fault.culprit());
+    if fault.is_some_and(|standing| standing.fault.stuck_at().is_some())
+        && let Some(agreed) = Agreed::of(heart, context, old, culprit)?
+    {
+        return Ok(agreed.rank(sender).is_some());
+    }
+    let members = conversation::members(context.db, old.conversation)?;
+    Ok(members.iter().any(|member| member.address == *sender && member.is_admin && Some(sender) != culprit))
+}
+
+/// Judges the group itself: nobody in it who was not among the last agreed, and everybody's role as it was. Founded by
+/// the heir, nobody is missing either.
+pub(crate) fn is_agreed(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    id: ConversationId,
+    (predecessor, sender): (&Predecessor, &AccountAddress),
+    group: &Group,
+) -> Result<bool, EngineError> {
+    let (metadata, members) = (group.metadata()?, group.members()?);
+    let accounts: BTreeSet<AccountAddress> = members.iter().map(|one| one.credential.address.clone()).collect();
     let known = conversation::members(context.db, id)?;
-    let is_direct = conversation::find(context.db, &id)?.is_some_and(|row| row.peer.is_some());
-    let metadata = group.metadata()?;
-    Ok(group.members()?.iter().all(|member| {
-        let address = &member.credential.address;
-        let row = known.iter().find(|row| row.address == *address);
-        row.is_some_and(|row| is_direct || row.is_admin == metadata.is_admin(address))
+    if conversation::find(context.db, &id)?.is_some_and(|row| row.peer.is_some()) {
+        return Ok(accounts.iter().all(|one| known.iter().any(|row| row.address == *one)));
+    }
+    if let Some(old) = channel::find(context.db, &predecessor.channel)?
+        && let Some(standing) = standing_in(context, &old)?.filter(|standing| standing.fault.stuck_at().is_some())
+        && let Some(agreed) = Agreed::of(heart, context, &old, standing.fault.culprit())?
+    {
+        return Ok(agreed.is_continued(sender, &accounts, &metadata));
+    }
+    Ok(accounts.iter().all(|one| {
+        let row = known.iter().find(|row| row.address == *one);
+        row.is_some_and(|row| row.is_admin == metadata.is_admin(one))
     }))
 }
 
@@ -87,12 +123,13 @@ pub(crate) fn adopt(
 ) -> Result<(), EngineError> {
     set_predecessor(context, &new.id, predecessor)?;
     let Some(old) = channel::find(context.db, &predecessor.channel)? else { return Ok(()) };
+    let culprit = standing_in(context, &old)?.and_then(|standing| standing.fault.culprit().cloned());
     let Some((winner, has_rival)) = settle(heart, context, new.conversation, &[new.id, old.id])? else { return Ok(()) };
     refound::end(context, new.conversation)?;
     answer::forget_those_in(heart, context, &old.id, &new.id)?;
     if !has_rival {
         count::add(context, count::Heal::ReFounded)?;
-        tell(heart, context, new, predecessor)?;
+        tell(heart, context, new, predecessor, culprit.as_ref())?;
     }
     if let Some(group) = channel::take_group(heart, context, &winner)? {
         conversation::show_group(context, new.conversation, &group.members()?, &group.metadata()?)?;
@@ -151,8 +188,14 @@ fn end_of_stopped(heart: &mut Heart, context: &mut Context<'_>, id: &ChannelId) 
     fault::clear(context, &row)
 }
 
-/// One quiet line, and whom the evidence left out.
-fn tell(heart: &Heart, context: &mut Context<'_>, new: &Channel, predecessor: &Predecessor) -> Result<(), EngineError> {
+/// One quiet line, and who was left out. Blamed are only those whom this device has itself seen to have done it.
+fn tell(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    new: &Channel,
+    predecessor: &Predecessor,
+    culprit: Option<&AccountAddress>,
+) -> Result<(), EngineError> {
     let Some(own) = heart.identity.as_ref().map(|identity| identity.address.clone()) else { return Ok(()) };
     let why = match predecessor.why {
         Why::Lost => "the keys of the old one were lost",
@@ -164,7 +207,10 @@ fn tell(heart: &Heart, context: &mut Context<'_>, new: &Channel, predecessor: &P
     timeline::note(context, new.conversation, &own, &words)?;
     match &predecessor.culprit {
         Some((address, _)) => {
-            let words = format!("{} was left out: their device had made the old one unusable.", address.name);
+            let words = match culprit == Some(address) {
+                true => format!("{} was left out: their device had made the old one unusable.", address.name),
+                false => format!("{} was not taken along.", address.name),
+            };
             timeline::note(context, new.conversation, address, &words)
         }
         None => Ok(()),

@@ -4,7 +4,7 @@
 //!
 //! [`fault`] names what is wrong. [`request`] asks for a fresh leaf, [`answer`] gives one, [`rejoin`] follows the Welcome.
 //! [`gap`] and [`recover`] get back what was said meanwhile, [`give`] is the other side of it. Where nobody can go on,
-//! [`refound`] moves the conversation to a new channel. [`evidence`] keeps what shows a fork.
+//! [`refound`] moves the conversation to a new channel; [`founder`] says who may. [`evidence`] keeps what shows a fork.
 
 pub(crate) mod answer;
 pub(crate) mod check;
@@ -13,6 +13,7 @@ mod count;
 pub(crate) mod evidence;
 pub(crate) mod fault;
 pub(crate) mod follow;
+mod founder;
 pub(crate) mod gap;
 mod give;
 pub(crate) mod letter;
@@ -94,9 +95,9 @@ pub(crate) fn due(heart: &mut Heart, context: &mut Context<'_>) -> Result<Option
     }
     check::all_once(heart, context)?;
     for standing in fault::due(context)? {
-        match refound::is_due(heart, context, &standing)? {
-            true => refound::begin(heart, context, &standing)?,
-            false => request::ask(heart, context, &standing)?,
+        match refound::due_ms(heart, context, &standing)? {
+            Some(due_ms) if due_ms <= context.now.unix_ms => refound::begin(heart, context, &standing)?,
+            due_ms => request::ask(heart, context, &standing, due_ms)?,
         }
     }
     let answers = answer::due(heart, context)?;

@@ -3,8 +3,9 @@
 
 use super::answer::{self, Kept};
 use super::fault::{self, Fault, Remedy, Standing};
-use super::follow;
+use super::founder::Agreed;
 use super::letter::Why;
+use super::{evidence, follow};
 use crate::Heart;
 use crate::channel::commit::ADDS_MAX;
 use crate::channel::intent::{self, Intent, Newcomer};
@@ -13,6 +14,7 @@ use crate::contact;
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, Conversation, ConversationId, State};
 use crate::error::EngineError;
+use crate::group;
 use crate::inbox::welcome::{Recipient, Welcomes};
 use crate::job::{self, Job, NewChannel};
 use crate::view::ConversationKind;
@@ -27,6 +29,11 @@ use aside_protocol::identity::{DirectoryAccount, KeySet};
 use aside_protocol::key::PublicKey;
 use minicbor::{Decode, Encode};
 use rusqlite::{Connection, OptionalExtension, params};
+
+/// How often one member's commits may stop a group before an admin founds it anew without them.
+const STOPS_MAX: usize = 3;
+/// Within which time, in milliseconds.
+const STOPS_WITHIN_MS: i64 = 86_400_000;
 
 /// What a channel was founded in place of (P-9.8).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -59,15 +66,19 @@ pub(crate) fn predecessor_of(db: &Connection, id: &ChannelId) -> Result<Option<P
     found.flatten().map(|bytes| stored(&bytes, "predecessor")).transpose()
 }
 
-/// Whether it is for this device to found the conversation anew, and time to.
-pub(super) fn is_due(heart: &mut Heart, context: &mut Context<'_>, standing: &Standing) -> Result<bool, EngineError> {
-    let Some(conversation) = conversation::find(context.db, &standing.conversation)? else { return Ok(false) };
+/// When it is time for this device to found the conversation anew; `None`: it is not for this device, or is begun.
+pub(super) fn due_ms(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    standing: &Standing,
+) -> Result<Option<i64>, EngineError> {
+    let Some(conversation) = conversation::find(context.db, &standing.conversation)? else { return Ok(None) };
     let is_begun = context
         .db
         .prepare_cached("SELECT 1 FROM refounding WHERE conversation = ?")?
         .exists(params![standing.conversation])?;
     if is_begun {
-        return Ok(false);
+        return Ok(None);
     }
     let pace = heart.options.heal;
     let is_direct = conversation.kind == ConversationKind::Direct;
@@ -75,33 +86,45 @@ pub(super) fn is_due(heart: &mut Heart, context: &mut Context<'_>, standing: &St
         (Remedy::Person, _) => 0,
         (Remedy::ReAddOrReFound, _) => pace.refound_after_ms,
         (Remedy::ReAdd, true) => pace.refound_alone_after_ms,
-        (Remedy::ReAdd, false) => pace.refound_after_ms,
+        // Without their own state members know the group only as they last showed it: they wait until all of them ask.
+        (Remedy::ReAdd, false) if answer::do_all_ask(heart, context, standing)? => pace.refound_after_ms,
+        (Remedy::ReAdd, false) => return Ok(None),
     };
     let is_allowed = standing.is_chosen || standing.fault.remedy() != Remedy::Person;
-    let Some(rank) = rank(heart, context, &conversation)?.filter(|_| is_allowed) else { return Ok(false) };
-    // Without its own state this device knows a group's members only as it last showed them: it waits until all of them ask.
-    let is_known = is_direct || has_group(heart, context, &standing.channel)?;
-    if !is_known && !answer::do_all_ask(heart, context, standing)? {
-        return Ok(false);
-    }
+    let Some(rank) = rank(heart, context, &conversation, standing)?.filter(|_| is_allowed) else { return Ok(None) };
     let wait = wait.saturating_mul(i64::try_from(rank).unwrap_or(0).saturating_add(1));
-    Ok(context.now.unix_ms >= standing.since_ms.saturating_add(wait))
+    Ok(Some(standing.since_ms.saturating_add(wait)))
 }
 
-fn has_group(heart: &mut Heart, context: &mut Context<'_>, id: &ChannelId) -> Result<bool, EngineError> {
-    let Some(group) = channel::take_group(heart, context, id)? else { return Ok(false) };
-    heart.groups.insert(*id, group);
-    Ok(true)
+/// The place among those who may found it anew, so that they don't all do it at once; `None`: not allowed, or without its
+/// own state this device does not know a group's last agreed members.
+fn rank(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    conversation: &Conversation,
+    standing: &Standing,
+) -> Result<Option<usize>, EngineError> {
+    let Some(own) = heart.identity.as_ref().map(|identity| identity.address.clone()) else { return Ok(None) };
+    if conversation.kind == ConversationKind::Direct {
+        return Ok(Some(usize::from(conversation.peer.as_ref().is_some_and(|peer| *peer < own))));
+    }
+    let agreed = agreed(heart, context, conversation, standing)?;
+    // A fork is shown to each device in another way: only admins are followed out of it.
+    let may_inherit = standing.fault.stuck_at().is_some();
+    Ok(agreed.filter(|agreed| may_inherit || agreed.admins.contains(&own)).and_then(|agreed| agreed.rank(&own)))
 }
 
-/// The place among those who may found it anew, so that they don't all do it at once; `None`: not allowed.
-fn rank(heart: &Heart, context: &Context<'_>, conversation: &Conversation) -> Result<Option<usize>, EngineError> {
-    let Some(identity) = &heart.identity else { return Ok(None) };
-    let members = conversation::members(context.db, conversation.id)?;
-    let may = members.iter().filter(|member| member.is_admin || conversation.kind == ConversationKind::Direct);
-    let mut addresses: Vec<&AccountAddress> = may.map(|member| &member.address).collect();
-    addresses.sort();
-    Ok(addresses.iter().position(|address| **address == identity.address))
+fn agreed(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    conversation: &Conversation,
+    standing: &Standing,
+) -> Result<Option<Agreed>, EngineError> {
+    let Some(row) = channel::find(context.db, &standing.channel)? else { return Ok(None) };
+    match Agreed::of(heart, context, &row, standing.fault.culprit())? {
+        Some(agreed) => Ok(Some(agreed)),
+        None => Agreed::last_shown(context, conversation).map(Some),
+    }
 }
 
 /// What is known of somebody who shall be in the new group.
@@ -179,11 +202,10 @@ pub(super) fn begin(heart: &mut Heart, context: &mut Context<'_>, standing: &Sta
         Fault::Gone => Why::Gone,
         fault => fault.stuck_at().map_or(Why::Lost, Why::Stuck),
     };
-    let statement = match &standing.fault {
-        Fault::WrongKeys(_, Some((_, statement))) => Some(statement.clone()),
-        _ => None,
-    };
+    let statement = standing.fault.statement().cloned();
     let culprit = standing.fault.culprit().filter(|_| conversation.peer.is_none()).cloned();
+    let repeated = repeatedly(heart, context, &conversation, standing)?;
+    let culprit = culprit.or_else(|| repeated.clone());
     let predecessor = Predecessor {
         channel: row.id,
         epoch: row.epoch,
@@ -198,6 +220,9 @@ pub(super) fn begin(heart: &mut Heart, context: &mut Context<'_>, standing: &Sta
         .execute(params![conversation.id, to_store(&predecessor), until])?;
     let roster = channel::roster(context.db, &row.id)?;
     for one in expected(heart, context, &conversation, standing)? {
+        if Some(&one.address) == repeated.as_ref() {
+            continue;
+        }
         let known = contact::find(context.db, &one.address)?;
         let by_contact = known.and_then(|contact| Some((contact.server?, contact.token)));
         let by_roster = || roster.iter().find(|of| of.address == one.address).map(|of| (of.server, of.token));
@@ -210,6 +235,24 @@ pub(super) fn begin(heart: &mut Heart, context: &mut Context<'_>, standing: &Sta
     }
     fault::tried(context, standing, Some(until))?;
     found_if_complete(heart, context, conversation.id)
+}
+
+/// Whose commits have stopped this device in a group so often that an admin does not take them along, whether or not they
+/// mean it. Nobody is blamed for it.
+fn repeatedly(
+    heart: &Heart,
+    context: &Context<'_>,
+    conversation: &Conversation,
+    standing: &Standing,
+) -> Result<Option<AccountAddress>, EngineError> {
+    let Some(signer) = standing.fault.signer().filter(|_| conversation.peer.is_none()) else { return Ok(None) };
+    let Some(identity) = &heart.identity else { return Ok(None) };
+    if !group::is_admin(context, conversation.id, &identity.address)? {
+        return Ok(None);
+    }
+    let since = context.now.unix_ms.saturating_sub(STOPS_WITHIN_MS);
+    let stops = evidence::stops_by(context, conversation.id, signer, since)?;
+    Ok(Some(signer.clone()).filter(|_| stops >= STOPS_MAX))
 }
 
 /// The directory answered for one of them.
@@ -308,11 +351,26 @@ pub(super) fn found_if_complete(
     }
     end(context, id)?;
     let Some(conversation) = conversation::find(context.db, &id)? else { return Ok(()) };
-    match newcomers.is_empty() || fault::of_channel(context.db, &predecessor.channel)?.is_none() {
-        // Nobody can be reached, or it has healed meanwhile.
-        true => Ok(()),
-        false => found(heart, context, &conversation, &predecessor, newcomers),
-    }
+    let standing = fault::of_channel(context.db, &predecessor.channel)?;
+    // Nobody can be reached, or it has healed meanwhile.
+    let (false, Some(standing)) = (newcomers.is_empty(), standing) else { return Ok(()) };
+    let metadata = match &conversation.peer {
+        Some(_) => None,
+        None => match agreed(heart, context, &conversation, &standing)? {
+            Some(agreed) if may_go_without_others(heart, &agreed, &newcomers) => Some(agreed.metadata),
+            Some(_) | None => return Ok(()),
+        },
+    };
+    found(heart, context, &conversation, &predecessor, (metadata, newcomers))
+}
+
+/// An admin may leave out who cannot be reached; whoever stands in for the admins takes everybody along.
+fn may_go_without_others(heart: &Heart, agreed: &Agreed, newcomers: &[Newcomer]) -> bool {
+    let Some(identity) = &heart.identity else { return false };
+    let is_in = |one: &AccountAddress| {
+        *one == identity.address || newcomers.iter().any(|newcomer| newcomer.recipient.address == *one)
+    };
+    agreed.metadata.is_admin(&identity.address) || agreed.accounts.iter().all(is_in)
 }
 
 /// Forgets that it was begun.
@@ -322,51 +380,27 @@ pub(super) fn end(context: &Context<'_>, id: ConversationId) -> Result<(), Engin
     Ok(())
 }
 
-/// Title, picture and admins as they were last agreed, as far as those people are in the new group.
-fn metadata(
-    heart: &mut Heart,
-    context: &mut Context<'_>,
-    conversation: &Conversation,
-    predecessor: &Predecessor,
-    newcomers: &[Newcomer],
-) -> Result<Metadata, EngineError> {
-    let Some(own) = heart.identity.as_ref().map(|identity| identity.address.clone()) else {
-        return Err(MlsError::NotAMember.into());
-    };
-    if let Some(peer) = &conversation.peer {
-        return Ok(Metadata { title: String::new(), admins: vec![own, peer.clone()], picture: None });
-    }
-    let Some(group) = channel::take_group(heart, context, &predecessor.channel)? else {
-        let shown = conversation::members(context.db, conversation.id)?;
-        let admins = shown.into_iter().filter(|row| row.is_admin && row.standing == conversation::Standing::Member);
-        let picture = conversation::picture(context.db, &conversation.id)?;
-        return Ok(Metadata {
-            title: conversation.title.clone(),
-            admins: admins.map(|row| row.address).collect(),
-            picture: picture.and_then(|bytes| Picture::new(bytes).ok()),
-        });
-    };
-    let mut metadata = group.metadata()?;
-    heart.groups.insert(predecessor.channel, group);
-    let culprit = predecessor.culprit.as_ref().map(|(address, _)| address);
-    metadata.admins.retain(|admin| Some(admin) != culprit);
-    // Whoever could not be reached comes later, with the role that they had.
-    let _ = newcomers;
-    Ok(metadata)
-}
-
 /// Makes the new group with everybody who can be reached; the server learns of its channel next.
 fn found(
     heart: &mut Heart,
     context: &mut Context<'_>,
     conversation: &Conversation,
     predecessor: &Predecessor,
-    mut newcomers: Vec<Newcomer>,
+    (agreed, mut newcomers): (Option<Metadata>, Vec<Newcomer>),
 ) -> Result<(), EngineError> {
-    let metadata = metadata(heart, context, conversation, predecessor, &newcomers)?;
     let Some(identity) = &heart.identity else { return Ok(()) };
     let id = ChannelId(context.random());
-    let later = newcomers.split_off(newcomers.len().min(ADDS_MAX));
+    // Whoever could not be reached comes later, with the role that they had.
+    let metadata = match (agreed, &conversation.peer) {
+        (Some(agreed), _) => agreed,
+        (None, peer) => {
+            let admins = std::iter::once(identity.address.clone()).chain(peer.clone()).collect();
+            Metadata { title: String::new(), admins, picture: None }
+        }
+    };
+    // Only an admin can add more later.
+    let at_once = if metadata.is_admin(&identity.address) { ADDS_MAX } else { usize::MAX };
+    let later = newcomers.split_off(newcomers.len().min(at_once));
     let mls = heart.mls.on(context.db);
     let mut packages: Vec<CheckedKeyPackage> = Vec::new();
     for newcomer in &newcomers {

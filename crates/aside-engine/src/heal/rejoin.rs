@@ -6,12 +6,18 @@ use super::{Fork, ForkSign, count, gap, request};
 use crate::Heart;
 use crate::channel::{self, Channel, outbox};
 use crate::context::Context;
-use crate::conversation;
+use crate::conversation::{self, Standing};
 use crate::error::EngineError;
 use aside_mls::Group;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use rusqlite::params;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often commits that it cannot process may stop a device in one log, before it waits for another.
+const STUCK_MAX: i64 = 2;
+/// Within which time, in milliseconds.
+const STUCK_WITHIN_MS: i64 = 86_400_000;
 
 /// What a Welcome into a channel that this device has already is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +46,51 @@ pub(crate) fn expects(
     if !is_member || is_behind || !request::is_asking(context, &row.id)? {
         return Ok(Expected::No);
     }
+    let is_direct = conversation::find(context.db, &row.conversation)?.is_some_and(|row| row.peer.is_some());
     Ok(match fault::of_channel(context.db, &row.id)? {
+        // A log that somebody provably broke, or in which this device is stopped again and again, is not gone back to.
+        // Whoever signed what cannot be processed does not lead past it, either: that may be just what they want.
+        Some(standing) if standing.fault.culprit().is_some() => Expected::No,
+        Some(standing) if !is_direct && standing.fault.signer() == Some(sender) => Expected::No,
+        Some(standing) if standing.fault.stuck_at().is_some() && is_stuck_often(context, row)? => Expected::No,
         Some(_) => Expected::Yes,
         None if epoch > row.epoch => Expected::Later,
         None => Expected::No,
     })
+}
+
+/// Whether commits that it cannot process have stopped this device in this log several times of late.
+fn is_stuck_often(context: &Context<'_>, row: &Channel) -> Result<bool, EngineError> {
+    let since = context.now.unix_ms.saturating_sub(STUCK_WITHIN_MS);
+    let times: i64 = context
+        .db
+        .prepare_cached("SELECT COUNT(*) FROM evidence WHERE channel = ? AND at_ms >= ?")?
+        .query_row(params![row.id.0, since], |row| row.get(0))?;
+    Ok(times > STUCK_MAX)
+}
+
+/// After a commit that this device cannot process, nobody but an admin leads it to a group that is not the one it knows:
+/// whoever made that commit may be the one who answers.
+pub(crate) fn is_as_it_was(
+    context: &Context<'_>,
+    row: &Channel,
+    sender: &AccountAddress,
+    group: &Group,
+) -> Result<bool, EngineError> {
+    let standing = fault::find(context.db, &row.conversation)?;
+    if standing.is_none_or(|standing| standing.fault.stuck_at().is_none()) {
+        return Ok(true);
+    }
+    let known = conversation::members(context.db, row.conversation)?;
+    if known.iter().any(|member| member.is_admin && member.address == *sender) {
+        return Ok(true);
+    }
+    let metadata = group.metadata()?;
+    let members = group.members()?;
+    let accounts: BTreeSet<&AccountAddress> = members.iter().map(|member| &member.credential.address).collect();
+    let known = known.iter().filter(|member| member.standing != Standing::Adding);
+    let known: BTreeMap<&AccountAddress, bool> = known.map(|member| (&member.address, member.is_admin)).collect();
+    Ok(accounts.len() == known.len() && accounts.iter().all(|one| known.get(one) == Some(&metadata.is_admin(one))))
 }
 
 /// This device is in the group again, which has replaced the old one.

@@ -74,8 +74,13 @@ pub(crate) fn first_wait(heart: &Heart, context: &mut Context<'_>, fault: &Fault
     }
 }
 
-/// A round of requests is due.
-pub(super) fn ask(heart: &mut Heart, context: &mut Context<'_>, standing: &Standing) -> Result<(), EngineError> {
+/// A round of requests is due. The next one is, or the conversation is to be founded anew, `found_ms`.
+pub(super) fn ask(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    standing: &Standing,
+    found_ms: Option<i64>,
+) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, &standing.channel)? else {
         return fault::tried(context, standing, None);
     };
@@ -98,7 +103,7 @@ pub(super) fn ask(heart: &mut Heart, context: &mut Context<'_>, standing: &Stand
     };
     let wait = wait.clamp(1, WAIT_MS_MAX);
     let next = context.now.unix_ms.saturating_add(wait).saturating_add(context.random_ms(wait / 2));
-    fault::tried(context, standing, Some(next))
+    fault::tried(context, standing, Some(found_ms.map_or(next, |found_ms| found_ms.min(next))))
 }
 
 /// Whom to ask in this round: own devices, and from the second round on some of the members, admins first. The second

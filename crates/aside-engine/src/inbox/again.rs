@@ -51,7 +51,12 @@ fn rejoin(
     let joined = heart.mls.on(context.db).rejoin(&letter.welcome, ratchet_tree);
     let group = match joined {
         Err(JoinError::Mls(error)) => return Err(error.into()),
-        Ok(group) if welcome::is_as_announced(heart, &group, sender, letter)? => group,
+        Ok(group)
+            if welcome::is_as_announced(heart, &group, sender, letter)?
+                && rejoin::is_as_it_was(context, row, &sender.address, &group)? =>
+        {
+            group
+        }
         Ok(_) | Err(_) => {
             context.db.execute_batch("ROLLBACK TO welcome_is_followed; RELEASE welcome_is_followed")?;
             return Ok(());
@@ -155,7 +160,7 @@ pub(super) fn into_successor(
     letter: &WelcomeLetter,
     predecessor: &Predecessor,
 ) -> Result<bool, EngineError> {
-    match follow::judge(context, &sender.address, predecessor)? {
+    match follow::judge(heart, context, &sender.address, predecessor)? {
         Claim::Plain => return Ok(false),
         Claim::Refused => {}
         Claim::Later => keep(context, &predecessor.channel, sender, letter)?,

@@ -2,6 +2,7 @@
 //! them another one (DESIGN 4a rule 6; P-6.8).
 
 use super::envelope::{self, Letter};
+use super::welcome::Recipient;
 use crate::Heart;
 use crate::channel::{self, Channel, authenticator_at, head_at};
 use crate::content::ConsistencyReport;
@@ -13,7 +14,11 @@ use aside_protocol::id::Hash;
 use aside_protocol::identity::MemberCredential;
 use rusqlite::params;
 
-/// Tells everybody else on the roster how this device sees the channel, at most once a day.
+/// Devices that one device tells in a day. If a server has split the members, each report that is sent fails to cross only
+/// with the probability of its sender's share, for each of these.
+const TOLD_MAX: usize = 8;
+
+/// Tells some others on the roster, chosen anew each time, how this device sees the channel, at most once a day.
 pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, row: &Channel) -> Result<(), EngineError> {
     let today = context.now.day();
     let Some(authenticator) = authenticator_at(context.db, &row.id, row.epoch)? else { return Ok(()) };
@@ -32,10 +37,18 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, row: &Channel) 
         position: row.position,
     };
     let Some(identity) = &heart.identity else { return Ok(()) };
-    for recipient in channel::roster(context.db, &row.id)? {
+    for recipient in some(context, channel::roster(context.db, &row.id)?) {
         envelope::send(heart, context, identity, &recipient, &Letter::Report(report))?;
     }
     Ok(())
+}
+
+/// As many as are told, by chance.
+fn some(context: &mut Context<'_>, roster: Vec<Recipient>) -> Vec<Recipient> {
+    let mut drawn: Vec<([u8; 8], Recipient)> = roster.into_iter().map(|one| (context.random(), one)).collect();
+    drawn.sort_by_key(|(draw, _)| *draw);
+    drawn.truncate(TOLD_MAX);
+    drawn.into_iter().map(|(_, one)| one).collect()
 }
 
 /// Compares a member's view with this device's, as far as both have got.

@@ -434,15 +434,18 @@ pub(super) fn join(
         Err(JoinError::Mls(error)) => return Err(error.into()),
         Err(_) => return not_joined(context, sender, id),
     };
-    let is_known = match &letter.predecessor {
-        Some(predecessor) => channel::find(context.db, &predecessor.channel)?.is_some(),
-        None => false,
+    let known = match &letter.predecessor {
+        Some(predecessor) if channel::find(context.db, &predecessor.channel)?.is_some() => Some(predecessor),
+        Some(_) | None => None,
     };
     let is_of_inviter = match ask::pending(context.db, id)? {
         Some((link, _)) => group.members()?.iter().any(|member| member.credential.root_key == link.root_key),
         None => true,
     };
-    let is_agreed = !is_known || follow::is_agreed(context, id, &group)?;
+    let is_agreed = match known {
+        Some(predecessor) => follow::is_agreed(heart, context, id, (predecessor, &sender.address), &group)?,
+        None => true,
+    };
     if !is_of_inviter || !is_agreed || !is_as_announced(heart, &group, sender, letter)? {
         heart.mls.on(context.db).delete_group(&group.id())?;
         return not_joined(context, sender, id);
@@ -461,8 +464,7 @@ pub(super) fn join(
         conversation::forget_standings(context, id)?;
     }
     conversation::show_group(context, id, &members, &group.metadata()?)?;
-    let successor_of = letter.predecessor.as_ref().filter(|_| is_known);
-    if is_group && successor_of.is_none() && letter.own.is_none() {
+    if is_group && known.is_none() && letter.own.is_none() {
         let words = format!("{} added you to the group", sender.address.name);
         timeline::note(context, id, &sender.address, &words)?;
     }
@@ -471,7 +473,7 @@ pub(super) fn join(
     if let Some(row) = channel::find(context.db, &letter.channel)?.filter(|_| !is_group) {
         again::leave_deserted(heart, context, &row, &members)?;
     }
-    match (successor_of, channel::find(context.db, &letter.channel)?) {
+    match (known, channel::find(context.db, &letter.channel)?) {
         (Some(predecessor), Some(row)) => {
             channel::choose_current(context, id)?;
             follow::adopt(heart, context, &row, predecessor)?;

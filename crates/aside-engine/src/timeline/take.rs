@@ -121,6 +121,8 @@ fn insert(
             reply_to
         ])?;
     sync::follow_cursor(context, conversation, &taken.channel, (taken.seq, position))?;
+    // Through another channel of the conversation, what was said about it may have come first.
+    orphans::catch_up(context, &id)?;
     touch(context, conversation)?;
     context.changed(Change::Message(id));
     Ok(is_own)

@@ -122,12 +122,14 @@ impl Engine {
             let flights: Vec<String> = state.in_flight.values().map(|flight| format!("{flight:?}")).collect();
             left.push(format!("{:?} (ready: {}) waits for {flights:?}", link.kind, state.ready));
         }
-        let sql = "SELECT conversation, hex(channel), epoch, acked_seq, expires_day FROM outbox";
+        let sql = "SELECT o.conversation, hex(o.channel), o.epoch, o.acked_seq, o.expires_day, c.state, c.paused FROM outbox o
+             LEFT JOIN conversations c ON c.id = o.conversation";
         let mut statement = self.db.prepare(sql)?;
         let rows = statement.query_map([], |row| {
             let place: (ConversationId, Option<String>) = (row.get(0)?, row.get(1)?);
             let sent: (Option<i64>, Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?, row.get(4)?);
-            Ok(format!("{place:?} {sent:?}"))
+            let state: (Option<i64>, Option<String>) = (row.get(5)?, row.get(6)?);
+            Ok(format!("{place:?} {sent:?} in state {state:?}"))
         })?;
         left.push(format!("outbox {:?}", rows.collect::<Result<Vec<_>, _>>()?));
         let sql = "SELECT conversation, from_seq, to_seq, asks, line IS NOT NULL, since_ms, next_ms,

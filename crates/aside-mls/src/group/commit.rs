@@ -83,7 +83,38 @@ impl Group {
         signer: &DeviceSigner,
         draft: &CommitDraft<'_>,
     ) -> Result<PendingCommit, MlsError> {
-        let (commit, welcome, _) = self.stage(session, signer, draft)?.into_messages();
+        let bundle = self.stage(session, signer, draft)?;
+        self.to_pending(session, bundle)
+    }
+
+    /// As [`Group::commit`], but asks no role: what a member with ill will commits. With `external_sender`, it also brings
+    /// in somebody outside the group who may propose changes, which the draft does not show.
+    ///
+    /// # Errors
+    /// [`MlsError`]: a leaf is unknown, or a KeyPackage does not go with the group.
+    #[cfg(feature = "planted-defects")]
+    pub fn dangerous_commit_unchecked(
+        &mut self,
+        session: &Session<'_>,
+        signer: &DeviceSigner,
+        draft: &CommitDraft<'_>,
+        external_sender: Option<aside_protocol::key::PublicKey>,
+    ) -> Result<PendingCommit, MlsError> {
+        let mut extensions = draft.metadata.map(|metadata| self.extensions_with(metadata)).transpose()?;
+        if let Some(key) = external_sender {
+            let credential = openmls::prelude::BasicCredential::new(b"somebody outside".to_vec()).into();
+            let sender = openmls::prelude::ExternalSender::new(key.0.to_vec().into(), credential);
+            extensions
+                .get_or_insert_with(|| self.mls.extensions().clone())
+                .add(openmls::prelude::Extension::ExternalSenders(vec![sender]))
+                .map_err(|error| library("adding an external sender", error))?;
+        }
+        let bundle = self.build(session, signer, draft, extensions)?;
+        self.to_pending(session, bundle)
+    }
+
+    fn to_pending(&self, session: &Session<'_>, bundle: CommitMessageBundle) -> Result<PendingCommit, MlsError> {
+        let (commit, welcome, _) = bundle.into_messages();
         let newcomers = match welcome {
             None => None,
             Some(welcome) => {
@@ -221,9 +252,19 @@ impl Group {
         draft: &CommitDraft<'_>,
     ) -> Result<CommitMessageBundle, MlsError> {
         self.check_draft(draft)?;
+        let extensions = draft.metadata.map(|metadata| self.extensions_with(metadata)).transpose()?;
+        self.build(session, signer, draft, extensions)
+    }
+
+    fn build(
+        &mut self,
+        session: &Session<'_>,
+        signer: &DeviceSigner,
+        draft: &CommitDraft<'_>,
+        extensions: Option<Extensions<GroupContext>>,
+    ) -> Result<CommitMessageBundle, MlsError> {
         let doing = "making a commit";
         let provider = &session.provider;
-        let extensions = draft.metadata.map(|metadata| self.extensions_with(metadata)).transpose()?;
         let builder = self
             .mls
             .commit_builder()
@@ -267,11 +308,15 @@ impl Group {
         }
         let newcomers: Vec<&MemberCredential> = added.iter().chain(draft.own_leaf).collect();
         credential::fit_roster(&own, &newcomers, &members)?;
-        let change = Change { added: &added, removed: &removed, is_metadata_changed: draft.metadata.is_some() };
-        role::check(&self.metadata()?, &members, &own, &change).map_err(MlsError::RoleForbids)
+        let change = Change { added: &added, removed: &removed, metadata_after: draft.metadata };
+        // Nobody judges the commit by which a founder, alone in epoch 0, puts the others in.
+        match self.epoch() {
+            0 => Ok(()),
+            _ => role::check(&self.metadata()?, &members, &own, &change).map_err(MlsError::RoleForbids),
+        }
     }
 
-    fn extensions_with(&self, metadata: &Metadata) -> Result<Extensions<GroupContext>, MlsError> {
+    pub(crate) fn extensions_with(&self, metadata: &Metadata) -> Result<Extensions<GroupContext>, MlsError> {
         let mut extensions = self.mls.extensions().clone();
         extensions.add_or_replace(metadata.to_extension()?).map_err(|error| library("writing metadata", error))?;
         Ok(extensions)

@@ -99,7 +99,7 @@ impl StagedCommit {
         let change = Change {
             added: &contents.added,
             removed: &contents.removed,
-            is_metadata_changed: contents.metadata_after.is_some(),
+            metadata_after: contents.metadata_after.as_ref(),
         };
         let metadata = group.metadata().map_err(MlsError::from)?;
         role::check(&metadata, &members, &author.credential, &change)
@@ -127,10 +127,11 @@ fn read_proposals(
     author: &Member,
     staged: &openmls::group::StagedCommit,
 ) -> Result<Contents, ProcessError> {
+    let unexpected = || ProcessError::UnexpectedChange { author: Box::new(author.clone()) };
     let mut contents = Contents { added: vec![], added_references: vec![], removed: vec![], metadata_after: None };
     for queued in staged.queued_proposals() {
         if queued.proposal_or_ref_type() != ProposalOrRefType::Proposal {
-            return Err(ProcessError::UnexpectedKind);
+            return Err(unexpected());
         }
         match queued.proposal() {
             Proposal::Add(add) => {
@@ -148,10 +149,10 @@ fn read_proposals(
                 contents.metadata_after = metadata_after(group, proposal.extensions())
                     .map_err(|fault| ProcessError::Metadata { author: Box::new(author.clone()), fault })?;
                 if !only_metadata_differs(group.mls.extensions(), proposal.extensions()) {
-                    return Err(ProcessError::UnexpectedKind);
+                    return Err(unexpected());
                 }
             }
-            _ => return Err(ProcessError::UnexpectedKind),
+            _ => return Err(unexpected()),
         }
     }
     Ok(contents)

@@ -140,6 +140,22 @@ fn a_revoked_device_commits_nothing_more() {
 }
 
 #[test]
+fn nobody_leaves_a_group_without_an_admin() {
+    let ([alice, bob, carol], [mut a, mut b, mut c]) = three();
+    let to_nobody = metadata("", &[&Person::new("dave").device(1)]);
+    let own = a.set_metadata(&alice.session(), &alice.signer, &to_nobody);
+    assert!(matches!(own, Err(MlsError::RoleForbids(Forbidden::LeaveNoAdmin))), "{own:?}");
+    let extensions = a.extensions_with(&to_nobody).unwrap();
+    let commit =
+        commit_unchecked(&alice, &mut a, |builder| builder.propose_group_context_extensions(extensions).unwrap());
+    assert_eq!(refused(&bob, &mut b, &commit).1, Forbidden::LeaveNoAdmin);
+    assert_eq!(refused(&carol, &mut c, &commit).1, Forbidden::LeaveNoAdmin);
+    a.clear_pending(&alice.session()).unwrap();
+    let to_bob = a.set_metadata(&alice.session(), &alice.signer, &metadata("", &[&bob])).unwrap();
+    assert!(bob.stage(&mut bob.load(), &to_bob).is_ok());
+}
+
+#[test]
 fn metadata_outside_its_limits_is_refused() {
     let alice = Person::new("alice").device(1);
     let fault = |metadata: &Metadata| metadata.check().unwrap_err();
@@ -173,7 +189,10 @@ fn a_commit_may_not_drop_the_metadata_or_bring_in_other_extensions() {
     extensions.add(openmls::prelude::Extension::ExternalSenders(vec![sender])).unwrap();
     let commit =
         commit_unchecked(&alice, &mut a, |builder| builder.propose_group_context_extensions(extensions).unwrap());
-    assert!(matches!(bob.stage(&mut bob.load(), &commit), Err(ProcessError::UnexpectedKind)));
+    match bob.stage(&mut bob.load(), &commit).unwrap_err() {
+        ProcessError::UnexpectedChange { author } => assert_eq!(author.leaf, 0),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -17,20 +17,20 @@ use super::subscribe::{link_to, prove};
 use super::{Channel, outbox, take_group};
 use crate::Heart;
 use crate::context::{Context, stored, to_store};
-use crate::conversation;
+use crate::conversation::{self, State};
 use crate::error::EngineError;
 use crate::heal;
 use crate::inbox::welcome::{self, Welcomes};
 use crate::network::Flight;
 use crate::timeline;
-use aside_mls::{CommitDraft, Group, MlsError, PendingCommit};
+use aside_mls::{CommitDraft, DeviceSigner, Group, MlsError, PendingCommit, Session};
 use aside_protocol::channel::{EntryHeader, EpochKeys, Position, Purpose, body_hash, next_head};
 use aside_protocol::frame::anonymous::{NewEntry, Request};
 use aside_protocol::id::{AppendId, ChannelId};
 use aside_protocol::key::PublicKey;
 use aside_protocol::limit::COMMIT_DAYS;
 use minicbor::{Decode, Encode};
-use plan::Plan;
+use plan::{Plan, Rights};
 use rusqlite::{OptionalExtension, params};
 
 /// What a pending commit was made of, and what is released when it is merged.
@@ -84,9 +84,9 @@ pub(crate) fn is_wanted(context: &Context<'_>, channel: &Channel) -> Result<bool
 /// Makes the commit that carries out what is wanted, with everything written down before it is sent (rule 1).
 fn prepare(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Result<Option<NewEntry>, EngineError> {
     let conversation = conversation::find(context.db, &channel.conversation)?;
-    // What is wrong with another channel of the conversation does not concern this one.
-    let is_open =
-        conversation.is_some_and(|row| matches!(row.state, conversation::State::Active | conversation::State::Healing));
+    // What is wrong with another channel of the conversation does not concern this one; of those who leave, only the last
+    // admin commits, to appoint another.
+    let is_open = conversation.is_some_and(|row| matches!(row.state, State::Active | State::Healing | State::Leaving));
     let may_commit = is_open && heal::may_encrypt(context, channel)?;
     // Messages that are under way in this epoch are answered first: they would all be stale.
     if !may_commit || !is_wanted(context, channel)? || outbox::is_under_way(context, &channel.id)? {
@@ -125,7 +125,11 @@ fn plan(heart: &Heart, context: &mut Context<'_>, channel: &Channel, group: &Gro
     let Some(identity) = &heart.identity else { return Ok(Plan::default()) };
     let wanted = intent::due(context, &channel.id)?;
     let mls = heart.mls.on(context.db);
-    let mut plan = plan::plan(&mls, group, &identity.credential(), context.now.unix_s(), wanted)?;
+    let rights = match context.defects.forbidden_commits() {
+        true => Rights::Claimed,
+        false => Rights::OfRole,
+    };
+    let mut plan = plan::plan(&mls, group, (&identity.credential(), rights), context.now.unix_s(), wanted)?;
     plan.renews |= channel.rotate_at_ms.is_some_and(|at| at <= context.now.unix_ms);
     intent::done(context, &plan.satisfied)?;
     let own = identity.address.clone();
@@ -158,7 +162,7 @@ fn make(
         metadata: plan.metadata.as_ref(),
         own_leaf: has_path.then_some(&credential),
     };
-    let PendingCommit { commit, newcomers } = group.commit(&mls, &identity.signer, &draft)?;
+    let PendingCommit { commit, newcomers } = commit(context, group, &mls, &identity.signer, &draft)?;
     let keys = group.pending_channel_keys(&mls, &channel.id)?.ok_or(MlsError::NoPendingCommit)?;
     let (commit, next_keys) = spoiled(context, commit, keys.public());
     let body = group.seal_commit(&mls, &identity.signer, &channel.id, &commit, &next_keys, context.random())?;
@@ -187,9 +191,41 @@ fn make(
     Ok(entry)
 }
 
+#[cfg(not(feature = "planted-defects"))]
+fn commit(
+    _: &mut Context<'_>,
+    group: &mut Group,
+    session: &Session<'_>,
+    signer: &DeviceSigner,
+    draft: &CommitDraft<'_>,
+) -> Result<PendingCommit, MlsError> {
+    group.commit(session, signer, draft)
+}
+
+/// With a planted defect, what a member with ill will commits.
+#[cfg(feature = "planted-defects")]
+fn commit(
+    context: &mut Context<'_>,
+    group: &mut Group,
+    session: &Session<'_>,
+    signer: &DeviceSigner,
+    draft: &CommitDraft<'_>,
+) -> Result<PendingCommit, MlsError> {
+    let external_sender = context.defects.hidden_external_sender().then(|| PublicKey(context.random()));
+    match external_sender.is_some() || context.defects.forbidden_commits() {
+        true => group.dangerous_commit_unchecked(session, signer, draft, external_sender),
+        false => group.commit(session, signer, draft),
+    }
+}
+
 /// Nothing, but for a planted defect: what a member with ill will commits.
 fn spoiled(context: &mut Context<'_>, commit: Vec<u8>, next_keys: EpochKeys) -> (Vec<u8>, EpochKeys) {
-    let commit = if context.defects.garbage_commits() { context.random::<64>().to_vec() } else { commit };
+    let mut commit = if context.defects.nonsense_commits() { context.random::<64>().to_vec() } else { commit };
+    if context.defects.garbage_commits()
+        && let Some(last) = commit.last_mut()
+    {
+        *last ^= 1;
+    }
     let next_keys = match context.defects.wrong_next_keys() {
         true => EpochKeys { read: PublicKey(context.random()), ..next_keys },
         false => next_keys,

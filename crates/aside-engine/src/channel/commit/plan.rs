@@ -46,10 +46,20 @@ enum Verdict {
     Dropped(String),
 }
 
+/// What this account takes itself to be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rights {
+    /// What its role allows.
+    OfRole,
+    /// Everything: a planted defect. The other members refuse it.
+    Claimed,
+}
+
 struct Planner<'a> {
     session: &'a Session<'a>,
     now_unix_s: u64,
     own: &'a MemberCredential,
+    rights: Rights,
     own_leaf: u32,
     members: Vec<Member>,
     before: Metadata,
@@ -64,7 +74,7 @@ struct Planner<'a> {
 pub(super) fn plan(
     session: &Session<'_>,
     group: &Group,
-    own: &MemberCredential,
+    (own, rights): (&MemberCredential, Rights),
     now_unix_s: u64,
     wanted: Vec<Wanted>,
 ) -> Result<Plan, EngineError> {
@@ -74,6 +84,7 @@ pub(super) fn plan(
         session,
         now_unix_s,
         own,
+        rights,
         own_leaf: group.own_leaf(),
         accounts: members.iter().map(|member| member.credential.address.clone()).collect(),
         members,
@@ -111,7 +122,7 @@ impl Planner<'_> {
     }
 
     fn is_admin(&self) -> bool {
-        self.before.is_admin(&self.own.address)
+        self.rights == Rights::Claimed || self.before.is_admin(&self.own.address)
     }
 
     fn consider(&mut self, intent: &Intent) -> Result<Verdict, EngineError> {
@@ -268,6 +279,9 @@ impl Planner<'_> {
         }
         if !self.is_admin() {
             return Verdict::Dropped("The group was not changed: only admins change title, picture and admins".into());
+        }
+        if !self.accounts.iter().any(|account| after.is_admin(account)) {
+            return Verdict::Dropped("The group was not changed: it needs an admin".into());
         }
         if let Err(error) = after.check() {
             return Verdict::Dropped(format!("The group was not changed: {error}"));

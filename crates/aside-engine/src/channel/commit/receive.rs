@@ -15,7 +15,9 @@ use crate::group;
 use crate::heal::letter::StuckAt;
 use crate::heal::{self, Fault};
 use crate::inbox::{again, welcome};
-use aside_mls::{Group, KeyVerdict, Member, Metadata, MlsError, ProcessError, Processed, SealedError, StagedCommit};
+use aside_mls::{
+    CommitStatement, Group, KeyVerdict, Member, Metadata, MlsError, ProcessError, Processed, SealedError, StagedCommit,
+};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::{Body, Entry, Position};
 use aside_protocol::identity::MemberCredential;
@@ -152,13 +154,19 @@ fn stage(
     let opened = match group.open_commit(&mls, &channel.id, body, next_keys) {
         Ok(opened) => opened,
         Err(SealedError::Mls(MlsError::Storage(error))) => return Err(error.into()),
-        Err(_) => return Ok(Err(Fault::GarbageCommit(at))),
+        Err(_) => return Ok(Err(Fault::GarbageCommit(at, None))),
+    };
+    let signed = match &opened.statement {
+        Some(statement) => Some((group.member(statement.leaf)?.credential.address, statement.clone())),
+        None => None,
     };
     let staged = match group.process(&mls, &opened.commit) {
         Ok(Processed::Commit(staged)) => staged,
-        Ok(Processed::Application { .. }) => return Ok(Err(Fault::GarbageCommit(at))),
+        Ok(Processed::Application { .. }) => {
+            return Ok(Err(Fault::GarbageCommit(at, signed.map(|(signer, _)| signer))));
+        }
         Err(ProcessError::Mls(MlsError::Storage(error))) => return Err(error.into()),
-        Err(error) => return Ok(Err(refusal(&error, at))),
+        Err(error) => return Ok(Err(refusal(&error, at, signed))),
     };
     match staged.judge_keys(&mls, &channel.id, next_keys, opened.evidence)? {
         KeyVerdict::Agreed => Ok(Ok(staged)),
@@ -166,20 +174,26 @@ fn stage(
             let author = staged.committer.credential.address.clone();
             Ok(Err(Fault::WrongKeys(at, opened.statement.map(|statement| (author, statement)))))
         }
-        KeyVerdict::NobodyToBlame => Ok(Err(Fault::GarbageCommit(at))),
+        KeyVerdict::NobodyToBlame => Ok(Err(Fault::GarbageCommit(at, None))),
     }
 }
 
-/// What a refused commit means. MLS has checked the author's signature where one is named.
-fn refusal(error: &ProcessError, at: StuckAt) -> Fault {
+/// What a refused commit means. MLS has checked the author's signature where one is named; `signed` is the statement beside
+/// the commit. What is not even framed as a commit of this epoch is none for anybody, whatever state they are in.
+fn refusal(error: &ProcessError, at: StuckAt, signed: Option<(AccountAddress, CommitStatement)>) -> Fault {
     match error {
         // This very device made it and does not know it.
         ProcessError::OwnMessage => Fault::OldState,
         ProcessError::RoleForbids { author, .. }
+        | ProcessError::UnexpectedChange { author }
         | ProcessError::Credential { author, .. }
         | ProcessError::UnusableKey { author }
         | ProcessError::Metadata { author, .. } => Fault::ForbiddenCommit(at, author.credential.address.clone()),
-        _ => Fault::GarbageCommit(at),
+        ProcessError::Malformed | ProcessError::OtherGroup | ProcessError::WrongEpoch { .. } => match signed {
+            Some((author, statement)) => Fault::NoCommit(at, author, statement),
+            None => Fault::GarbageCommit(at, None),
+        },
+        _ => Fault::GarbageCommit(at, signed.map(|(signer, _)| signer)),
     }
 }
 
