@@ -459,7 +459,6 @@ pub(super) fn join(
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
     let members = group.members()?;
     contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
-    let leaves = members.len();
     if conversation::find(context.db, &id)?.is_some_and(|row| row.state.is_out()) {
         conversation::forget_standings(context, id)?;
     }
@@ -484,7 +483,7 @@ pub(super) fn join(
             channel::choose_current(context, id)?;
         }
     }
-    let rotate_at = first_rotation(heart, context, leaves);
+    let rotate_at = first_rotation(heart, context, members.len());
     channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     announce(heart, context, id, &sender.address)?;
     if letter.own.is_none() {
