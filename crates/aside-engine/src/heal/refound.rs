@@ -18,9 +18,7 @@ use crate::group;
 use crate::inbox::welcome::{Recipient, Welcomes};
 use crate::job::{self, Job, NewChannel};
 use crate::view::ConversationKind;
-use aside_mls::{
-    CheckedKeyPackage, CommitDraft, CommitStatement, GroupId, KeyPackageError, Metadata, MlsError, Picture,
-};
+use aside_mls::{CheckedKeyPackage, CommitDraft, CommitStatement, GroupId, KeyPackageError, Metadata, MlsError};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::{Position, first_head};
 use aside_protocol::frame::anonymous::DeviceKeyPackage;
