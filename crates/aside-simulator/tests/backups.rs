@@ -1,7 +1,9 @@
 //! The backup on the server, tried by itself once a month: where it was damaged or lost, that is said, and another is made.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use aside_engine::recovery::BackupState;
+use aside_engine::input::{Command, GroupChange, Look, LostDevices, RestoreFrom};
+use aside_engine::recovery::{BackupState, TypedPhrase};
+use aside_engine::view::{ConversationState, MessageKind, NoticeKind};
 use aside_protocol::frame::ServerFrame;
 use aside_protocol::frame::account::{Answer, FromClient, FromServer, Request};
 use aside_protocol::refusal::Refusal;
@@ -76,4 +78,46 @@ fn a_backup_that_the_server_damaged_cut_off_or_lost_is_said_and_another_one_is_m
     let relabelled =
         tried_with(4, |generation, parts, bytes| Ok(Answer::Backup { generation: generation + 7, parts, bytes }));
     assert!(relabelled.contains("as another one than it is"), "{relabelled}");
+}
+
+#[test]
+fn conversations_that_had_stopped_say_why_after_a_restore_as_before() {
+    let mut calm = Calm::new(5, 2);
+    calm.befriend(0, 1);
+    let (left, removed) = (calm.found(1, "Left", &[0]), calm.found(1, "Removed", &[0]));
+    calm.change(0, left, GroupChange::Leave);
+    let me = calm.address_of(0).unwrap();
+    calm.change(1, removed, GroupChange::Remove(me.clone()));
+    calm.settle_over(30_000);
+    let notices = |calm: &Calm, who| {
+        [left, removed].map(|id| {
+            let row = calm.conversation(who, &id).unwrap();
+            let notice = row.notice.unwrap();
+            (notice.kind, notice.text, row.paused_reason)
+        })
+    };
+    let before = notices(&calm, 0);
+    assert!(before.iter().all(|(kind, text, _)| *kind == NoticeKind::Removed && !text.is_empty()), "{before:?}");
+    // In a third one a person had to decide about something.
+    let forked = calm.found(1, "Forked", &[0]);
+    let words = "the server showed different histories";
+    let sql = format!("UPDATE conversations SET state = 7, paused = '{words}' WHERE title = 'Forked'");
+    calm.damage(0, &sql);
+    calm.back_up(0);
+    calm.settle_over(3_000);
+    let phrase = TypedPhrase::new(calm.engine(0).unwrap().phrase().unwrap().unwrap().join(" "));
+    calm.stop(0);
+    let new = calm.newcomer();
+    let from = RestoreFrom::Server { address: me, server: calm.pin(), is_claimed: true };
+    calm.attempt(new, Command::Restore { phrase, from, lost: LostDevices::Revoke, look: Look::UseAtOnce }).unwrap();
+    calm.settle_over(30_000);
+    assert_eq!(notices(&calm, new), before);
+    let notes = calm.timeline_of(new, &forked).into_iter().filter(|row| row.kind == MessageKind::Event);
+    assert!(notes.map(|note| note.text).any(|note| note.contains(words)));
+    assert_eq!(
+        calm.conversation(new, &forked).unwrap().state,
+        ConversationState::Active,
+        "its way back is the usual one"
+    );
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }

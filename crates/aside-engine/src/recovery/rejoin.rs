@@ -9,8 +9,10 @@ use crate::conversation::{self, ConversationId};
 use crate::error::EngineError;
 use crate::heal;
 use crate::input::Change;
+use crate::timeline;
 use aside_protocol::id::ChannelId;
 use rusqlite::params;
+use std::collections::BTreeSet;
 
 /// Why a conversation does not go on, as half a sentence.
 const NOT_BEGUN: &str = "it was only being begun when the backup was made: begin it again";
@@ -35,8 +37,15 @@ pub(super) fn settle(heart: &mut Heart, context: &mut Context<'_>) -> Result<(),
     }
     db.execute("INSERT OR IGNORE INTO chain (channel, seq, head) SELECT id, seq, head FROM channels", [])?;
     db.execute("UPDATE channels SET reported_day = ?", params![today])?;
-    db.execute("UPDATE conversations SET state = 4 WHERE state = 6", [])?;
+    db.execute(
+        "UPDATE conversations SET state = 4, paused = COALESCE(paused, 'you left the group') WHERE state = 6",
+        [],
+    )?;
+    let mut said = BTreeSet::new();
     for (id, channel) in conversations(context)? {
+        if said.insert(id) {
+            say_what_was_wrong(heart, context, id)?;
+        }
         match channel.map(|channel| channel::find(context.db, &channel)).transpose()?.flatten() {
             // Whatever else was wrong with it: without group state there is one way back.
             Some(row) => {
@@ -47,6 +56,20 @@ pub(super) fn settle(heart: &mut Heart, context: &mut Context<'_>) -> Result<(),
         }
     }
     announce(context)
+}
+
+/// What stopped the conversation before does not stand any more, since what follows begins without its keys. The person,
+/// who may have had to decide about it (a server that showed two histories), is not to lose sight of it.
+fn say_what_was_wrong(heart: &Heart, context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    let row = conversation::find(context.db, &id)?;
+    let stopped = row.filter(|row| matches!(row.state, conversation::State::Paused | conversation::State::Healing));
+    match (stopped.and_then(|row| row.paused), &heart.identity) {
+        (Some(words), Some(identity)) => {
+            let words = format!("When the backup was made, this was wrong here: {words}.");
+            timeline::note(context, id, &identity.address, &words)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The conversations that this person was in, each with the channels that are in use: two where both people had founded
