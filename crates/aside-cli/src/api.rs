@@ -26,6 +26,7 @@ pub struct State {
     #[serde(default)]
     pub healing: Vec<Healing>,
     pub linking: Option<Linking>,
+    pub device: Option<Device>,
 }
 
 /// `ServerConnection`.

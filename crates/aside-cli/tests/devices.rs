@@ -72,6 +72,13 @@ fn a_linked_profile_talks_as_the_same_person_and_a_revoked_one_hears_nothing_lat
     assert!(!output.status.success(), "{output:?}");
     let chats = world.ok("laptop", &["chats"]);
     assert!(!chats.contains("after"), "{chats}");
+    // It says what it is, and refuses at once what it cannot do.
+    assert!(world.ok("laptop", &["status"]).contains("removed from the account"));
+    assert!(world.ok("laptop", &["device", "list"]).contains("this device, revoked"));
+    for command in [&["device", "link"][..], &["backup"]] {
+        let output = world.aside("laptop", command);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("link a fresh profile"), "{output:?}");
+    }
 }
 
 #[test]

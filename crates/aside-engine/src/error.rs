@@ -183,6 +183,12 @@ pub enum CommandError {
     /// A device does not revoke itself.
     #[error("this device cannot revoke itself: do it on another one")]
     ThisDevice,
+    /// Another device revoked this one.
+    #[error(
+        "this device was removed from the account by another one: it keeps what it holds, and sends and receives nothing \
+         more; to use the account here again, link a fresh profile"
+    )]
+    Revoked,
     /// One at a time.
     #[error("a device is being revoked at this moment: try again when that is done")]
     RevokingAlready,

@@ -201,6 +201,9 @@ fn of_two_devices_that_revoke_each_other_one_remains_and_the_other_knows() {
         assert_eq!(calm.texts(refused[0]), ["before"]);
         let own = calm.engine(refused[0]).unwrap().devices().unwrap().into_iter().find(|device| device.is_this);
         assert!(own.unwrap().revoked_at.is_some(), "seed {seed}");
+        for command in [Command::Device(DeviceCommand::MakeLink), Command::BackUp] {
+            assert!(calm.attempt(refused[0], command).unwrap_err().contains("removed from the account"));
+        }
         assert_talk_goes_on(&mut calm, &[remaining, 1]);
         assert_eq!(calm.texts(refused[0]), ["before"]);
         assert_eq!(calm.engine_errors(), Vec::<String>::new(), "seed {seed}");

@@ -180,7 +180,8 @@ async fn list(global: &Global) -> Result<(), Failure> {
     }
     for Device { id, name, is_this, revoked_at } in read::<Vec<Device>>(raw)? {
         let note = match (is_this, revoked_at) {
-            (_, Some(_)) => "  revoked",
+            (true, Some(_)) => "  this device, revoked",
+            (false, Some(_)) => "  revoked",
             (true, None) => "  this device",
             (false, None) => "",
         };

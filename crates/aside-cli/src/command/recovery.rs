@@ -95,7 +95,7 @@ async fn download(api: &Api, file: &Path) -> Result<u64, Failure> {
     let mut name = file.as_os_str().to_owned();
     name.push(".part");
     let part = Path::new(&name);
-    let mut out = std::fs::File::create(part)?;
+    let mut out = std::fs::File::create(part).map_err(|error| named(file, error))?;
     let mut bytes = 0;
     while let Some(chunk) = response.chunk().await.map_err(|_| Failure::Gone)? {
         out.write_all(&chunk)?;
@@ -106,6 +106,11 @@ async fn download(api: &Api, file: &Path) -> Result<u64, Failure> {
     Ok(bytes)
 }
 
+/// Which file it was.
+fn named(file: &Path, error: std::io::Error) -> std::io::Error {
+    std::io::Error::new(error.kind(), format!("{}: {error}", file.display()))
+}
+
 /// `aside restore FILE`
 pub async fn restore_file(global: &Global, file: &Path, lost: Lost) -> Result<(), Failure> {
     restore(global, json!({ "file_was_put": true }), Some(file), lost).await
@@ -114,7 +119,7 @@ pub async fn restore_file(global: &Global, file: &Path, lost: Lost) -> Result<()
 async fn restore(global: &Global, mut body: Value, file: Option<&Path>, lost: Lost) -> Result<(), Failure> {
     if let Some(file) = file {
         // A mistyped name is said before anybody types 24 words.
-        std::fs::File::open(file)?;
+        std::fs::File::open(file).map_err(|error| named(file, error))?;
     }
     let is_fresh = !place(global)?.exists();
     let phrase = words()?;
@@ -154,7 +159,8 @@ async fn restore(global: &Global, mut body: Value, file: Option<&Path>, lost: Lo
 impl FoundBackup {
     /// In words; how old it is tells a person whether it can be the newest.
     fn description(&self) -> String {
-        let held = format!("{} messages and {} contacts", self.messages, self.contacts);
+        let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let held = format!("{} and {}", counted(self.messages, "message"), counted(self.contacts, "contact"));
         let what = self.at.map_or_else(String::new, |at| format!("the backup was made {}, with {held}. ", ago(at)));
         format!("{what}{}", self.words.as_deref().unwrap_or_default()).trim_end().to_owned()
     }

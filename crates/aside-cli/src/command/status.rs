@@ -21,6 +21,9 @@ pub async fn run(global: &Global) -> Result<(), Failure> {
         Some(account) => print(&format!("{}  {} unread", line(&account.address), state.unread_total))?,
         None => print("no account yet: join a server with `aside join INVITE --name NAME`")?,
     }
+    if state.device.is_some_and(|device| device.revoked_at.is_some()) {
+        print("this device was removed from the account: it keeps what it holds, and sends and receives nothing more")?;
+    }
     for server in state.connections {
         let advice = server.advice.map(|advice| format!("  {}", line(&advice))).unwrap_or_default();
         print(&format!("{}: {}{advice}", line(&server.server), server.status))?;

@@ -121,6 +121,7 @@ impl From<CommandError> for ApiError {
             CommandError::UnknownDevice => (StatusCode::NOT_FOUND, "unknown_device"),
             CommandError::DeviceName { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_device_name"),
             CommandError::LinkEnded => (StatusCode::CONFLICT, "link_ended"),
+            CommandError::Revoked => (StatusCode::CONFLICT, "revoked"),
             CommandError::ThisDevice => (StatusCode::CONFLICT, "this_device"),
             CommandError::RevokingAlready => (StatusCode::CONFLICT, "revoking_already"),
             CommandError::NothingFound => (StatusCode::CONFLICT, "not_found_yet"),

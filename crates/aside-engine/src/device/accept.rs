@@ -50,7 +50,7 @@ pub(super) const OWN_COLUMNS: &[&str] = &[
 const NOT_THE_ACCOUNT: &str =
     "The server named other keys for this account than the link does. Nothing was taken from it; show a new link.";
 const REMOVED: &str = "The account's other devices removed this one again. Show a new link there.";
-const ENDED: &str = "The other device declined, or the link ended before it was approved. Show a new link there.";
+const ENDED: &str = "The other device declined, or the link was used already or has ended. Show a new link there.";
 
 /// What a new device is given: the account's row but for what is each device's own, and its certificate.
 #[derive(Debug, Clone, Encode, Decode)]

@@ -121,12 +121,23 @@ fn rename(context: &mut Context<'_>, id: &DeviceId, name: &str) -> Result<(), Co
     Ok(row::put(context, &row::Device { name, ..device })?)
 }
 
+/// What needs the account's server cannot be done by a device that knows that it was revoked (P-7.11).
+pub(crate) fn check_standing(heart: &Heart, context: &Context<'_>) -> Result<(), CommandError> {
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let own = row::find(context.db, &identity.device())?;
+    match own.is_some_and(|own| own.revoked_ms.is_some()) {
+        true => Err(CommandError::Revoked),
+        false => Ok(()),
+    }
+}
+
 /// Carries a person's command out.
 pub(crate) fn command(
     heart: &mut Heart,
     context: &mut Context<'_>,
     command: DeviceCommand,
 ) -> Result<Answer, CommandError> {
+    check_standing(heart, context)?;
     match command {
         DeviceCommand::MakeLink => return link::make(heart, context).map(Answer::DeviceLink),
         DeviceCommand::Answer { device, given } => link::answer(heart, context, device, given)?,

@@ -150,6 +150,7 @@ pub(crate) fn want(heart: &mut Heart, context: &mut Context<'_>) -> Result<Answe
     if heart.identity.is_none() {
         return Err(CommandError::NotJoined);
     }
+    crate::device::check_standing(heart, context)?;
     let backups = Backups { is_wanted: true, wait_until_ms: None, words: None, ..load(context.db)? };
     save(heart, context, &backups)?;
     Ok(Answer::Done)
