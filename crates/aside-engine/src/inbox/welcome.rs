@@ -17,7 +17,7 @@ use crate::input::{Change, ServerId};
 use crate::job::{self, Job};
 use crate::view::ConversationKind;
 use crate::{device, server, timeline};
-use aside_mls::{ForNewcomers, Group, JoinError, MlsError, SUITE};
+use aside_mls::{ForNewcomers, Group, JoinError, Member, MlsError, SUITE};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::codec::labelled_hash;
@@ -469,20 +469,7 @@ pub(super) fn join(
     }
     heart.groups.insert(letter.channel, group);
     conversation::set_state(context, id, State::Active)?;
-    if let Some(row) = channel::find(context.db, &letter.channel)?.filter(|_| !is_group) {
-        again::leave_deserted(heart, context, &row, &members)?;
-    }
-    match (known, channel::find(context.db, &letter.channel)?) {
-        (Some(predecessor), Some(row)) => {
-            channel::choose_current(context, id)?;
-            follow::adopt(heart, context, &row, predecessor)?;
-        }
-        // It may come after the conversation was founded anew.
-        _ => {
-            follow::settle(heart, context, id, &[])?;
-            channel::choose_current(context, id)?;
-        }
-    }
+    choose_channel(heart, context, (id, letter), known, &members)?;
     let rotate_at = first_rotation(heart, context, members.len());
     channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     announce(heart, context, id, &sender.address)?;
@@ -491,6 +478,31 @@ pub(super) fn join(
     }
     heart.stirred.insert(letter.channel);
     device::attend::one(heart, context, letter.channel, device::attend::Haste::OthersFirst)
+}
+
+/// Which of its channels a conversation is in, now that it has one more.
+fn choose_channel(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    (id, letter): (ConversationId, &WelcomeLetter),
+    known: Option<&Predecessor>,
+    members: &[Member],
+) -> Result<(), EngineError> {
+    let Some(row) = channel::find(context.db, &letter.channel)? else { return Ok(()) };
+    if letter.conversation.is_none() {
+        again::leave_deserted(heart, context, &row, members)?;
+    }
+    match known {
+        Some(predecessor) => {
+            channel::choose_current(context, id)?;
+            follow::adopt(heart, context, &row, predecessor)
+        }
+        // It may come after the conversation was founded anew.
+        None => {
+            follow::settle(heart, context, id, &[])?;
+            channel::choose_current(context, id)
+        }
+    }
 }
 
 /// When a joiner gives its leaf fresh keys for the first time. In a large group many have joined at once, and each of
