@@ -33,6 +33,9 @@ const STOPS_MAX: usize = 3;
 /// Within which time, in milliseconds.
 const STOPS_WITHIN_MS: i64 = 86_400_000;
 
+/// So many times longer own devices that are in a conversation of two are waited for.
+const OWN_DEVICES_FACTOR: i64 = 24;
+
 /// What a channel was founded in place of (P-9.8).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Predecessor {
@@ -83,6 +86,9 @@ pub(super) fn due_ms(
     let wait = match (standing.fault.remedy(), is_direct) {
         (Remedy::Person, _) => 0,
         (Remedy::ReAddOrReFound, _) => pace.refound_after_ms,
+        (Remedy::ReAdd, true) if has_own_device(heart, context, standing)? => {
+            pace.refound_alone_after_ms.saturating_mul(OWN_DEVICES_FACTOR)
+        }
         (Remedy::ReAdd, true) => pace.refound_alone_after_ms,
         // Without their own state members know the group only as they last showed it: they wait until all of them ask.
         (Remedy::ReAdd, false) if answer::do_all_ask(heart, context, standing)? => pace.refound_after_ms,
@@ -92,6 +98,13 @@ pub(super) fn due_ms(
     let Some(rank) = rank(heart, context, &conversation, standing)?.filter(|_| is_allowed) else { return Ok(None) };
     let wait = wait.saturating_mul(i64::try_from(rank).unwrap_or(0).saturating_add(1));
     Ok(Some(standing.since_ms.saturating_add(wait)))
+}
+
+/// Whether another device of this person is in the channel: it would be left behind, and may only be switched off.
+fn has_own_device(heart: &Heart, context: &Context<'_>, standing: &Standing) -> Result<bool, EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(false) };
+    let roster = channel::roster(context.db, &standing.channel)?;
+    Ok(roster.iter().any(|one| one.address == identity.address && one.device != identity.device()))
 }
 
 /// The place among those who may found it anew, so that they don't all do it at once; `None`: not allowed, or without its
