@@ -91,7 +91,9 @@ macro_rules! defects {
                 fn $name(self) -> bool {
                     self.$name
                 }
+                // Some are asked for only where the feature is on.
                 #[cfg(not(feature = "planted-defects"))]
+                #[allow(dead_code)]
                 const fn $name(self) -> bool {
                     false
                 }

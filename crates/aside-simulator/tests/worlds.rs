@@ -2,7 +2,7 @@
 //! worlds of `cargo xtask soak`, by the same plan.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use aside_simulator::{PlantedDefect, run};
+use aside_simulator::{Plan, PlantedDefect, World, run};
 
 /// Seeds that once broke a promise, with the version of the plan under which they did, and what it was.
 const REGRESSIONS: [(u64, u32, &str); 12] = [
@@ -20,6 +20,22 @@ const REGRESSIONS: [(u64, u32, &str); 12] = [
     (147, 2, "where the day's channel tokens were drawn, more were asked for in a tight circle"),
 ];
 
+/// Seeds that once broke a promise in worlds whose devices lose group state, under plan 2, and what it was.
+const DAMAGED: [(u64, &str); 12] = [
+    (1, "of a conversation with two logs only one was healed"),
+    (12, "a message was taken back in a group that its author had left, and waited for ever"),
+    (14, "two who founded their conversation anew at once gave each other's channel up"),
+    (22, "what stood behind a leaf's replacement in a channel that was given up was never asked for"),
+    (24, "an admin who could not read it never heard that somebody had left"),
+    (27, "somebody who was leaving was not healed, and never left"),
+    (31, "state that was lost while a channel was being made was not noticed"),
+    (34, "a group whose every member had lost its state, or left, was never founded anew"),
+    (45, "a Welcome from before the end of a membership was taken for a new one"),
+    (47, "a Welcome that came after the conversation was founded anew opened the old channel again"),
+    (51, "who was removed while it could not read asked for ever"),
+    (138, "what nobody could give was not said to be gone, for others lacked it, too"),
+];
+
 /// Worlds beside those: what two cores live through in well under a minute.
 const WORLDS: u64 = 60;
 
@@ -31,6 +47,14 @@ fn live(seeds: impl Iterator<Item = u64>) -> Vec<String> {
 fn worlds_that_once_broke_keep_their_promises() {
     for (seed, version, why) in REGRESSIONS {
         assert_eq!(live([seed].into_iter()), Vec::<String>::new(), "{why} (plan {version})");
+    }
+}
+
+#[test]
+fn damaged_worlds_that_once_broke_keep_their_promises() {
+    for (seed, why) in DAMAGED {
+        let broken = World::new(seed, &Plan::of(seed, None).with_damage()).run().err().map(|broken| broken.to_string());
+        assert_eq!(broken, None, "{why}");
     }
 }
 

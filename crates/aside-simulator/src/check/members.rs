@@ -40,17 +40,11 @@ fn check_shown(place: &Place, inside: &[&Side]) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the last admins left at once: nobody may take them out any more, and they stay as leaving.
-fn has_no_admin(side: &Side) -> bool {
-    let mut admins = side.shown.members.iter().filter(|member| member.role == Role::Admin);
-    admins.all(|admin| admin.state == MemberState::Leaving) && side.shown.kind == ConversationKind::Group
-}
-
 fn shown(side: &Side) -> Result<Shown, String> {
     let is_group = side.shown.kind == ConversationKind::Group;
     let mut members = BTreeMap::new();
     for member in &side.shown.members {
-        if member.state != MemberState::Member && !has_no_admin(side) {
+        if member.state != MemberState::Member {
             return Err(format!("{} sees {} as {:?} for ever", side.name, member.person.address, member.state));
         }
         members.insert(member.person.address.clone(), (is_group.then_some(member.role), member.devices));
@@ -81,15 +75,7 @@ fn check_group_state(world: &World, seen: &Seen, place: &Place, inside: &[&Side]
         let Some(group) = world.ledger.groups.get(&(channel, log.epoch)) else {
             return Err(format!("nobody was ever in epoch {} of {channel:?} in {place:?}", log.epoch));
         };
-        let leavers: BTreeSet<&AccountAddress> = match inside.first() {
-            Some(side) if has_no_admin(side) => {
-                let leaving = side.shown.members.iter().filter(|member| member.state == MemberState::Leaving);
-                leaving.map(|member| &member.person.address).collect()
-            }
-            _ => BTreeSet::new(),
-        };
-        let stay = group.devices.iter().filter(|(address, _)| !leavers.contains(address));
-        if stay.cloned().collect::<BTreeSet<_>>() != readers {
+        if group.devices.iter().cloned().collect::<BTreeSet<_>>() != readers {
             let (members, readers) = (world.names_of(&group.devices), world.names_of(&readers));
             return Err(format!("the members of {place:?} are {members:?}, and those who read it are {readers:?}"));
         }
