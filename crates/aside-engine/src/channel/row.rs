@@ -222,26 +222,38 @@ pub(crate) fn roster(db: &Connection, id: &ChannelId) -> Result<Vec<Recipient>, 
     let mut statement = db.prepare_cached(
         "SELECT address, device, server, inbox_key, token FROM roster WHERE channel = ? AND server IS NOT NULL",
     )?;
-    let rows = statement.query_map(params![id.0], |row| {
-        Ok((
-            row.get::<_, String>(0)?,
-            row.get::<_, [u8; 16]>(1)?,
-            row.get::<_, i64>(2)?,
-            row.get::<_, Vec<u8>>(3)?,
-            row.get::<_, [u8; 32]>(4)?,
-        ))
-    })?;
-    rows.map(|row| {
-        let (address, device, server, inbox_key, token) = row?;
-        Ok(Recipient {
-            address: address.parse().map_err(|_| EngineError::Damaged { what: "address" })?,
-            device: DeviceId(device),
-            server: ServerId(server),
-            inbox_key: inbox_key.into(),
-            token: DeliveryToken(token),
-        })
+    let rows = statement.query_map(params![id.0], recipient)?;
+    rows.map(|row| parse_recipient(row?)).collect()
+}
+
+/// The same with those members who have not been heard in this channel, as they are reached in another.
+pub(crate) fn reachable(db: &Connection, row: &Channel) -> Result<Vec<Recipient>, EngineError> {
+    let mut statement = db.prepare_cached(
+        "SELECT r.address, r.device, r.server, r.inbox_key, r.token
+         FROM roster r JOIN members m ON m.conversation = ?2 AND m.address = r.address
+         WHERE r.server IS NOT NULL AND r.channel <> ?1
+         AND NOT EXISTS (SELECT 1 FROM roster o WHERE o.channel = ?1 AND o.address = r.address)
+         GROUP BY r.device ORDER BY r.device",
+    )?;
+    let rows = statement.query_map(params![row.id.0, row.conversation], recipient)?;
+    let elsewhere = rows.map(|row| parse_recipient(row?)).collect::<Result<Vec<_>, EngineError>>()?;
+    Ok(roster(db, &row.id)?.into_iter().chain(elsewhere).collect())
+}
+
+type RecipientRow = (String, [u8; 16], i64, Vec<u8>, [u8; 32]);
+
+fn recipient(row: &Row<'_>) -> rusqlite::Result<RecipientRow> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+}
+
+fn parse_recipient((address, device, server, inbox_key, token): RecipientRow) -> Result<Recipient, EngineError> {
+    Ok(Recipient {
+        address: address.parse().map_err(|_| EngineError::Damaged { what: "address" })?,
+        device: DeviceId(device),
+        server: ServerId(server),
+        inbox_key: inbox_key.into(),
+        token: DeliveryToken(token),
     })
-    .collect()
 }
 
 /// How somebody's devices are reached, as far as they have shown it themselves.

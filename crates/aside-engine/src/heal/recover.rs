@@ -174,7 +174,7 @@ fn ask(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: &[Gap]
 fn whom(heart: &Heart, context: &Context<'_>, row: &Channel, gap: &Gap) -> Result<Vec<Recipient>, EngineError> {
     let Some(identity) = &heart.identity else { return Ok(Vec::new()) };
     let mut devices: BTreeMap<String, Vec<Recipient>> = BTreeMap::new();
-    for recipient in channel::roster(context.db, &row.id)? {
+    for recipient in channel::reachable(context.db, row)? {
         if recipient.device != identity.device() {
             devices.entry(recipient.address.to_string()).or_default().push(recipient);
         }

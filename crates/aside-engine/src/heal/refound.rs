@@ -4,7 +4,8 @@
 use super::answer::{self, Kept};
 use super::fault::{self, Fault, Remedy, Standing};
 use super::founder::Agreed;
-use super::letter::Why;
+use super::letter::{HealLetter, NotIn, Why};
+use super::recover;
 use super::{evidence, follow};
 use crate::Heart;
 use crate::channel::commit::ADDS_MAX;
@@ -491,7 +492,8 @@ pub(super) fn add_late(
     }
     // Only who was a member when the old channel was given up.
     let Some(group) = channel::take_group(heart, context, &old.id)? else {
-        return Ok(true);
+        let answer = HealLetter::NotIn(NotIn { channel: old.id, epoch: old.epoch.saturating_add(1) });
+        return recover::send(heart, context, &kept.newcomer.recipient, answer).map(|()| true);
     };
     let was_member = answer::may_have_leaf(&group, &kept.sender);
     heart.groups.insert(old.id, group);

@@ -120,7 +120,7 @@ fn whom(
         .prepare_cached("SELECT address FROM members WHERE conversation = ? AND admin = 1")?
         .query_map(params![row.conversation], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let others = channel::roster(context.db, &row.id)?.into_iter().filter(|one| one.device != identity.device());
+    let others = channel::reachable(context.db, row)?.into_iter().filter(|one| one.device != identity.device());
     let (own, mut members): (Vec<_>, Vec<_>) = others.partition(|recipient| recipient.address == identity.address);
     if round == 0 && !own.is_empty() {
         return Ok((own, true));
@@ -133,8 +133,8 @@ fn whom(
     Ok((own.into_iter().chain(members).collect(), false))
 }
 
-/// A member says that this account is not in the group any more. An admin is believed who is further than this device ever
-/// was; should it not be so, a Welcome brings the group back.
+/// A member says that this account is not in the group any more. An admin is believed, or anybody where no admin is left that
+/// this device knew, who is further than this device ever was; should it not be so, a Welcome brings the group back.
 pub(super) fn not_in(
     heart: &mut Heart,
     context: &mut Context<'_>,
@@ -146,9 +146,20 @@ pub(super) fn not_in(
     let is_waiting =
         standing.is_some_and(|standing| standing.requests > 0 && standing.fault.remedy() != Remedy::Person);
     let members = conversation::members(context.db, row.conversation)?;
-    let is_admin = members.iter().any(|member| member.is_admin && member.address == sender.address);
-    let is_believed = is_admin && contact::keys::saw(context, sender)?.is_believed();
+    let own = heart.identity.as_ref().map(|identity| identity.address.clone());
+    let mut admins = members.iter().filter(|member| {
+        member.is_admin && member.standing == conversation::Standing::Member && Some(&member.address) != own.as_ref()
+    });
+    // Where all admins that this device knew have left, it does not know who is one now.
+    let may_know = match admins.clone().next() {
+        Some(_) => admins.any(|admin| admin.address == sender.address),
+        None => members.iter().any(|member| member.address == sender.address),
+    };
+    let is_believed = may_know && contact::keys::saw(context, sender)?.is_believed();
+    let is_leaving =
+        conversation::find(context.db, &row.conversation)?.is_some_and(|row| row.state == conversation::State::Leaving);
     match is_waiting && is_believed && answer.epoch > row.epoch {
+        true if is_leaving => end::left(heart, context, &row),
         true => end::was_removed(heart, context, &row, &sender.address),
         false => Ok(()),
     }
