@@ -46,10 +46,7 @@ pub(crate) fn removed(
         true => "Another of your devices took this one out of the conversation".to_owned(),
         false => format!("{} removed you from the group", by.name),
     };
-    timeline::note(context, channel.conversation, by, &words)?;
-    conversation::set_out(context, channel.conversation, State::Removed, &words)?;
-    out(heart, context, channel)?;
-    outbox::all_failed(context, channel.conversation, &words)
+    taken_out(heart, context, channel, by, &words)
 }
 
 /// This device was removed while it could not read the group, as an admin tells.
@@ -62,10 +59,21 @@ pub(crate) fn was_removed(
     heal::given_up(context, channel)?;
     let words =
         format!("While this device could not read it, somebody removed you from the group, says {}", told_by.name);
-    timeline::note(context, channel.conversation, told_by, &words)?;
-    conversation::set_out(context, channel.conversation, State::Removed, &words)?;
+    taken_out(heart, context, channel, told_by, &words)
+}
+
+/// The person reads that they were removed, and nothing goes out any more.
+fn taken_out(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    channel: &Channel,
+    by: &AccountAddress,
+    words: &str,
+) -> Result<(), EngineError> {
+    timeline::note(context, channel.conversation, by, words)?;
+    conversation::set_out(context, channel.conversation, State::Removed, words)?;
     out(heart, context, channel)?;
-    outbox::all_failed(context, channel.conversation, &words)
+    outbox::all_failed(context, channel.conversation, words)
 }
 
 /// This person left, here or on another device, and the others know.

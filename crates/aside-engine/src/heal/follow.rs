@@ -1,7 +1,7 @@
 //! Following a conversation into the channel that it was founded anew in (P-9.9): the checks, and the move.
 
 use super::fault::Standing;
-use super::founder::{Agreed, standing_in};
+use super::founder::Agreed;
 use super::refound::{self, Predecessor};
 use super::{answer, count, fault, gap, request};
 use crate::Heart;
@@ -43,7 +43,7 @@ pub(crate) fn judge(
 ) -> Result<Claim, EngineError> {
     let Some(old) = channel::find(context.db, &predecessor.channel)? else { return Ok(Claim::Plain) };
     let Some(row) = conversation::find(context.db, &old.conversation)? else { return Ok(Claim::Plain) };
-    let fault = standing_in(context, &old)?;
+    let fault = fault::of_channel(context.db, &old.id)?;
     let may = match &row.peer {
         Some(peer) => peer == sender,
         None => may_found(heart, context, &old, sender, fault.as_ref())?,
@@ -90,7 +90,8 @@ pub(crate) fn is_agreed(
         return Ok(accounts.iter().all(|one| known.iter().any(|row| row.address == *one)));
     }
     if let Some(old) = channel::find(context.db, &predecessor.channel)?
-        && let Some(standing) = standing_in(context, &old)?.filter(|standing| standing.fault.stuck_at().is_some())
+        && let Some(standing) =
+            fault::of_channel(context.db, &old.id)?.filter(|standing| standing.fault.stuck_at().is_some())
         && let Some(agreed) = Agreed::of(heart, context, &old, standing.fault.culprit())?
     {
         return Ok(agreed.is_continued(sender, &accounts, &metadata));
@@ -123,7 +124,7 @@ pub(crate) fn adopt(
 ) -> Result<(), EngineError> {
     set_predecessor(context, &new.id, predecessor)?;
     let Some(old) = channel::find(context.db, &predecessor.channel)? else { return Ok(()) };
-    let culprit = standing_in(context, &old)?.and_then(|standing| standing.fault.culprit().cloned());
+    let culprit = fault::of_channel(context.db, &old.id)?.and_then(|standing| standing.fault.culprit().cloned());
     let Some((winner, has_rival)) = settle(heart, context, new.conversation, &[new.id, old.id])? else { return Ok(()) };
     refound::end(context, new.conversation)?;
     answer::forget_those_in(heart, context, &old.id, &new.id)?;

@@ -1,7 +1,6 @@
 //! Who may found a group anew, and what roles the new one has (P-9.8, P-9.9): every member computes the same from the last
 //! agreed state, and what it saw of a culprit itself.
 
-use super::fault::{self, Standing};
 use crate::Heart;
 use crate::channel::{self, Channel};
 use crate::context::Context;
@@ -81,9 +80,4 @@ impl Agreed {
         let same_role = |one: &AccountAddress| self.metadata.is_admin(one) == metadata.is_admin(one);
         has_all && accounts.iter().all(|one| self.accounts.contains(one) && same_role(one))
     }
-}
-
-/// The fault that stops this device in a channel.
-pub(super) fn standing_in(context: &Context<'_>, row: &Channel) -> Result<Option<Standing>, EngineError> {
-    fault::of_channel(context.db, &row.id)
 }
