@@ -28,6 +28,9 @@ struct Arguments {
     /// Devices lose group state.
     #[arg(long)]
     damage: bool,
+    /// People have several devices.
+    #[arg(long)]
+    devices: bool,
     /// A fault to plant.
     #[arg(long)]
     defect: Option<Fault>,
@@ -64,12 +67,15 @@ impl From<Fault> for PlantedDefect {
 }
 
 fn main() -> ExitCode {
-    let Arguments { worlds, from, seed, weeks, damage, defect, threads } = Arguments::parse();
+    let Arguments { worlds, from, seed, weeks, damage, devices, defect, threads } = Arguments::parse();
     let defect = defect.map(PlantedDefect::from);
     let live = |seed: u64| {
         let mut plan = Plan::of(seed, defect);
         if weeks {
             plan = plan.with_weeks_away();
+        }
+        if devices {
+            plan = plan.with_devices(seed);
         }
         if damage {
             plan = plan.with_damage();

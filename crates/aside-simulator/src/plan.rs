@@ -43,6 +43,9 @@ impl PlantedDefect {
     ];
 }
 
+/// Devices in a world, at most.
+pub(crate) const DEVICES_MAX: usize = 30;
+
 /// What kind of world.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -127,6 +130,17 @@ impl Plan {
     pub fn with_damage(mut self) -> Self {
         let left = 1 + self.accounts / 3;
         self.deeds.push(Allowance { deed: Deed::LoseGroups, weight: 6, left });
+        self
+    }
+
+    /// The same with people who link further devices and take some out again.
+    #[must_use]
+    pub fn with_devices(mut self, seed: u64) -> Self {
+        let mut dice = Dice::new(seed ^ 0x5eed_0f71_a9ad_0001);
+        let most = DEVICES_MAX - self.accounts;
+        let left = [1, 2, 3, 5, 8, most].get(dice.below(6)).copied().unwrap_or(2).min(most);
+        self.deeds.push(Allowance { deed: Deed::Link, weight: 24, left });
+        self.deeds.push(Allowance { deed: Deed::Revoke, weight: 6, left: left.div_ceil(3) });
         self
     }
 

@@ -2,13 +2,20 @@
 
 use super::seen::Seen;
 use crate::world::World;
+use crate::world::ledger::Place;
+use crate::world::people::Device;
 use aside_engine::Engine;
 use aside_engine::error::EngineError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
     let mut firsts: BTreeMap<usize, (&str, String)> = BTreeMap::new();
-    for device in &world.devices {
+    for (who, device) in world.devices.iter().enumerate().filter(|(who, _)| !world.is_revoked(*who)) {
+        if device.id.is_none() {
+            return Err(format!("{} was never linked", device.name()));
+        }
+        check_given(world, seen, who)?;
+        check_own_log(world, seen, who)?;
         let Some(engine) = device.client.engine() else { continue };
         let known = known(engine).map_err(|error| error.to_string())?;
         let (name, first) = firsts.entry(device.person).or_insert_with(|| (device.name(), known.clone()));
@@ -16,6 +23,7 @@ pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
             return Err(format!("{name} and {} differ: {first} against {known}", device.name()));
         }
     }
+    check_revocations(world)?;
     let mut unread: BTreeMap<_, (&str, u32)> = BTreeMap::new();
     for (place, sides) in &seen.sides {
         for side in sides.iter().filter(|side| side.is_in()) {
@@ -35,5 +43,52 @@ fn known(engine: &Engine) -> Result<String, EngineError> {
     let contacts = engine.contacts()?.into_iter();
     let contacts: Vec<String> =
         contacts.map(|it| format!("{} {:?} verified: {}", it.address, it.state, it.verified)).collect();
-    Ok(format!("{contacts:?}, {:?}", engine.settings()?))
+    let devices = engine.devices()?.into_iter();
+    let mut devices: Vec<_> = devices.map(|it| (it.id, it.name, it.revoked_at.is_some())).collect();
+    devices.sort();
+    Ok(format!("{contacts:?}, {:?}, {devices:?}", engine.settings()?))
+}
+
+/// What the devices of a person tell each other was read to its end by each.
+fn check_own_log(world: &World, seen: &Seen, who: usize) -> Result<(), String> {
+    let Some(device) = world.devices.get(who) else { return Ok(()) };
+    let channels = device.client.engine().and_then(|engine| engine.channels_seen().ok()).unwrap_or_default();
+    for reads in channels.into_iter().filter(|it| it.successor.is_none()) {
+        let is_own = matches!(world.ledger.places.get(&reads.channel), Some(Place::Own(_)));
+        let end = seen.logs.get(&reads.channel).map(|log| (log.epoch, log.end));
+        if is_own && end != Some((reads.epoch, reads.seq)) {
+            return Err(format!(
+                "{} stopped among its own devices at {reads:?}; the log ends at {end:?}",
+                device.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A device has what it was promised, where whoever promised it was not taken out meanwhile.
+fn check_given(world: &World, seen: &Seen, who: usize) -> Result<(), String> {
+    let Some(device) = world.devices.get(who) else { return Ok(()) };
+    let given = device.id.as_ref().and_then(|(_, id)| world.ledger.given.get(id));
+    let Some(given) = given.filter(|given| !world.is_revoked(given.by)) else { return Ok(()) };
+    let sides = seen.sides.values().flatten().filter(|side| side.who == who);
+    let has: BTreeSet<_> = sides.flat_map(|side| &side.rows).map(|row| row.id).collect();
+    match given.messages.iter().find(|message| !has.contains(message)) {
+        Some(message) => Err(format!("{} was promised {message:?} and never got it", device.name())),
+        None => Ok(()),
+    }
+}
+
+/// Devices that somebody wished to be out are out, unless it was said why not, or the wisher itself was taken out.
+fn check_revocations(world: &World) -> Result<(), String> {
+    for revocation in world.ledger.revocations.iter().filter(|it| it.is_sure && !world.is_revoked(it.by)) {
+        let named = |device: &Device| device.id.as_ref().is_some_and(|(_, id)| *id == revocation.device);
+        let Some(target) = world.devices.iter().position(named) else { continue };
+        let Some(by) = world.devices.get(revocation.by) else { continue };
+        let trouble = by.client.engine().and_then(|engine| engine.revocation_trouble().ok().flatten());
+        if !world.is_revoked(target) && trouble.is_none() {
+            return Err(format!("{}'s wish that a device be out was forgotten", by.name()));
+        }
+    }
+    Ok(())
 }

@@ -19,12 +19,14 @@ pub(super) struct Side {
     pub places: BTreeMap<MessageId, (ChannelId, u64)>,
     /// The channels that it is in.
     pub channels: Vec<ChannelSeen>,
+    /// Whether its person took the device out of the account.
+    pub is_revoked: bool,
 }
 
 impl Side {
     /// Whether this device is in the conversation.
     pub fn is_in(&self) -> bool {
-        !self.shown.left
+        !self.shown.left && !self.is_revoked
     }
 }
 
@@ -76,10 +78,11 @@ fn sides_of(world: &World, who: usize) -> Result<Vec<(Place, Side)>, String> {
     let Some(engine) = device.client.engine() else { return Err(format!("{} does not run", device.name())) };
     let words = |error: aside_engine::error::EngineError| format!("{}: {error}", device.name());
     let channels = engine.channels_seen().map_err(words)?;
+    let is_revoked = world.is_revoked(who);
     let mut sides = Vec::new();
     for shown in engine.conversations().map_err(words)? {
         let place = world.place(who, &shown.id).ok_or("a conversation without a name")?;
-        if shown.state != ConversationState::Active && !shown.left {
+        if shown.state != ConversationState::Active && !shown.left && !is_revoked {
             let reason = shown.paused_reason.unwrap_or_default();
             return Err(format!("{}'s conversation {place:?} is {:?}: {reason}", device.name(), shown.state));
         }
@@ -88,6 +91,7 @@ fn sides_of(world: &World, who: usize) -> Result<Vec<(Place, Side)>, String> {
             place,
             Side {
                 who,
+                is_revoked,
                 name: device.name().to_owned(),
                 rows: whole_timeline(&device.client, &shown.id)?,
                 places: places.into_iter().map(|seen| (seen.message, (seen.channel, seen.seq))).collect(),

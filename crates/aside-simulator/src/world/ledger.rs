@@ -18,6 +18,8 @@ pub(crate) enum Place {
     /// Both people, sorted.
     Direct(AccountAddress, AccountAddress),
     Group(ConversationId),
+    /// What the devices of one person tell each other.
+    Own(AccountAddress),
 }
 
 impl fmt::Debug for Place {
@@ -25,6 +27,7 @@ impl fmt::Debug for Place {
         match self {
             Place::Direct(one, other) => write!(f, "{}+{}", one.name, other.name),
             Place::Group(id) => write!(f, "group {id:?}"),
+            Place::Own(account) => write!(f, "the devices of {}", account.name),
         }
     }
 }
@@ -49,6 +52,25 @@ pub(crate) struct Wished {
     pub is_sure: bool,
 }
 
+/// What a device was given when it was linked.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    /// By which device.
+    pub by: usize,
+    /// The texts that it must have, if the whole history was promised.
+    pub messages: BTreeSet<MessageId>,
+}
+
+/// That somebody wished a device of theirs to be out.
+#[derive(Debug, Clone)]
+pub(crate) struct Revocation {
+    /// On which device.
+    pub by: usize,
+    pub device: DeviceId,
+    /// Whether the program lived to say that it took it up.
+    pub is_sure: bool,
+}
+
 #[derive(Default)]
 pub(crate) struct Ledger {
     /// Each epoch of each channel, as the first who was in it saw it.
@@ -62,6 +84,9 @@ pub(crate) struct Ledger {
     pub wishes: Vec<Wished>,
     /// Who said that they leave, with the place of the log that they had read up to: they show nothing later.
     pub leaves: Vec<(usize, ChannelSeen)>,
+    /// Of each device that was linked.
+    pub given: BTreeMap<DeviceId, Given>,
+    pub revocations: Vec<Revocation>,
     /// Devices whose group state was damaged: what they have of a group may not be readable.
     pub damaged: BTreeSet<usize>,
     /// Texts that were written, for those that come after.
@@ -72,10 +97,14 @@ pub(crate) struct Ledger {
 
 impl World {
     /// The name of a conversation that a device knows by its own id.
+    ///
+    /// One that is not shown is that of the person's own devices.
     pub(crate) fn place(&self, who: usize, id: &ConversationId) -> Option<Place> {
         let device = self.devices.get(who)?;
         let own = &self.people.get(device.person)?.address;
-        let conversation = device.client.engine()?.conversation(id).ok()??;
+        let Some(conversation) = device.client.engine()?.conversation(id).ok()? else {
+            return Some(Place::Own(own.clone()));
+        };
         Some(match conversation.peer {
             Some(peer) if peer < *own => Place::Direct(peer, own.clone()),
             Some(peer) => Place::Direct(own.clone(), peer),

@@ -3,7 +3,7 @@
 use super::World;
 use aside_engine::Engine;
 use aside_engine::input::Input;
-use aside_engine::view::{ConversationState, JoinState};
+use aside_engine::view::{ConversationState, JoinState, LinkingState};
 
 /// Rounds after which a world that still moves is called broken.
 const ROUNDS_MAX: usize = 6_000;
@@ -16,6 +16,7 @@ const HORIZON_MS: i64 = 26 * 3_600_000;
 impl World {
     pub(super) fn mend(&mut self) {
         self.note(|| "mending begins".into());
+        self.is_mending = true;
         self.come_to_rest();
     }
 
@@ -72,7 +73,7 @@ impl World {
             for _ in 0..CONNECTIONS_MAX {
                 moved |= self.connect_one(who);
             }
-            moved |= self.accept_everything(who);
+            moved |= self.accept_everything(who) || self.go_on_linking(who);
             let now_ms = self.now_ms;
             let is_due = self.devices.get(who).and_then(|device| device.client.wake_at).is_some_and(|at| at <= now_ms);
             if is_due {
@@ -102,5 +103,6 @@ fn is_at_rest(engine: &Engine) -> bool {
         .unwrap_or_default()
         .iter()
         .any(|conversation| conversation.state == ConversationState::Paused && !conversation.left);
-    has_no_account || is_paused || engine.is_settled_but_for_refused().unwrap_or(false)
+    let is_linking = engine.linking().ok().flatten().is_some_and(|linking| linking.state != LinkingState::Failed);
+    (has_no_account && !is_linking) || is_paused || engine.is_settled_but_for_refused().unwrap_or(false)
 }

@@ -17,7 +17,7 @@ use crate::plan::{Plan, PlantedDefect};
 use crate::report::Report;
 use crate::server::Server;
 use aside_engine::Defects;
-use aside_engine::input::{self as engine_input, Answer, Command, Input, Link};
+use aside_engine::input::{self as engine_input, Answer, Command, DeviceCommand, Input, Link};
 use aside_protocol::address::{AccountAddress, ServerAddress};
 use aside_protocol::inbox::InviteToken;
 use aside_protocol::key::SigningKey;
@@ -67,6 +67,7 @@ pub struct World {
     pub(crate) ledger: Ledger,
     is_calm: bool,
     is_meeting: bool,
+    is_mending: bool,
     pub(crate) report: Report,
     trace: Vec<String>,
     fault: Option<String>,
@@ -86,6 +87,7 @@ impl World {
             ledger: Ledger::default(),
             is_calm: false,
             is_meeting: true,
+            is_mending: false,
             report: Report { worlds: 1, ..Report::default() },
             trace: Vec::new(),
             fault: None,
@@ -146,7 +148,7 @@ impl World {
         let earlier = self.devices.iter().filter(|device| device.person == person).count();
         let name = if earlier == 0 { format!("p{person}") } else { format!("p{person}/{}", earlier + 1) };
         let client = Client::new(name, self.dice.fork(), defects)?;
-        self.devices.push(Device { person, client, is_away: false, id: None });
+        self.devices.push(Device { person, client, is_away: false, id: None, offer: None, tries: 0 });
         self.report.devices += 1;
         Ok(self.devices.len() - 1)
     }
@@ -331,6 +333,10 @@ fn summary(command: &Command) -> String {
         Command::DeleteMessage { message } => format!("to delete {message:?}"),
         Command::React { message, .. } => format!("to react to {message:?}"),
         Command::Accept { conversation } => format!("to accept {conversation:?}"),
+        Command::Device(DeviceCommand::MakeLink) => "a device link".into(),
+        Command::Device(DeviceCommand::AcceptLink { .. }) => "to become a device".into(),
+        Command::Device(DeviceCommand::Answer { given, .. }) => format!("to give a device {given:?}"),
+        Command::Device(DeviceCommand::Revoke { .. }) => "a device to be out".into(),
         _ => "something".into(),
     }
 }

@@ -5,7 +5,7 @@ use crate::server::Server;
 use aside_protocol::address::{AccountAddress, ServerAddress};
 use aside_protocol::id::DeviceId;
 use aside_protocol::inbox::InviteToken;
-use aside_protocol::link::{ContactLink, ServerPin};
+use aside_protocol::link::{ContactLink, DeviceLink, ServerPin};
 
 /// A server with what people know of it.
 pub(crate) struct Site {
@@ -44,6 +44,10 @@ pub(crate) struct Device {
     pub is_away: bool,
     /// Itself, as others see it; known once it has an account.
     pub id: Option<(AccountAddress, DeviceId)>,
+    /// The link by which it is to become a device of its person, and whose screen it was on.
+    pub offer: Option<(usize, DeviceLink)>,
+    /// Links that it was offered after the troubles.
+    pub tries: usize,
 }
 
 impl Device {

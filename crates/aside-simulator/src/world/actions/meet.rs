@@ -23,6 +23,8 @@ impl World {
         let person = self.people.get(device.person)?;
         let engine = device.client.engine()?;
         match engine.join_state().ok()? {
+            // A further profile of somebody becomes a device by a link.
+            JoinState::NotJoined if !self.is_first(who) => return None,
             JoinState::NotJoined => {
                 let server = self.sites.get(person.home)?.pin.clone();
                 let invite = InviteLink { server, token: person.invite };
@@ -40,6 +42,12 @@ impl World {
             !is_known && self.is_registered(link)
         })?;
         Some(Command::AddContact { link: link.clone() })
+    }
+
+    /// Whether a device is the first of its person: it makes the account.
+    fn is_first(&self, who: usize) -> bool {
+        let person = self.devices.get(who).map(|device| device.person);
+        self.devices.iter().position(|device| Some(device.person) == person) == Some(who)
     }
 
     /// Each adds those with lower numbers, and in some worlds both add each other at once.

@@ -2,6 +2,7 @@
 //! the plan.
 
 mod damage;
+mod devices;
 mod groups;
 mod meet;
 mod talk;
@@ -45,6 +46,10 @@ pub enum Deed {
     Promote,
     /// Makes an admin a member like others.
     Demote,
+    /// Links a further device to the account.
+    Link,
+    /// Takes a device out of the account.
+    Revoke,
     /// Loses group state.
     LoseGroups,
 }
@@ -55,7 +60,7 @@ impl World {
         if !self.devices.get(who).is_some_and(|device| device.client.is_running()) {
             return;
         }
-        if self.get_ready(who) || self.accept_everything(who) {
+        if self.go_on_linking(who) || self.get_ready(who) || self.accept_everything(who) {
             return;
         }
         // Most is done after everybody has met.
@@ -100,6 +105,8 @@ impl World {
             Deed::Leave => self.leave(who),
             Deed::Promote => self.promote(who),
             Deed::Demote => self.demote(who),
+            Deed::Link => self.link(who),
+            Deed::Revoke => self.revoke(who),
             Deed::LoseGroups => self.lose_groups(who),
         };
         done.is_some()
