@@ -27,10 +27,14 @@ pub(crate) fn wanted(db: &Connection, identity: Option<&Identity>) -> Result<Vec
     if identity.refusal.is_some() && !identity.registered {
         return Ok(Vec::new());
     }
-    let mut wanted = vec![Wanted {
+    let own = device::row::find(db, &identity.device())?;
+    // A revoked device has nobody to speak for.
+    let speaks = own.is_none_or(|own| own.revoked_ms.is_none());
+    let account = speaks.then(|| Wanted {
         link: Link { server: identity.server, kind: ConnectionKind::Account },
         server: identity.pin.clone(),
-    }];
+    });
+    let mut wanted: Vec<Wanted> = account.into_iter().collect();
     for (id, pin) in server::all(db)? {
         wanted.push(Wanted { link: Link { server: id, kind: ConnectionKind::Anonymous }, server: pin });
     }

@@ -297,7 +297,8 @@ fn triggers() -> String {
     sql.push_str(&format!(
         "CREATE TRIGGER chats_insert AFTER INSERT ON conversations WHEN NEW.kind <> 2 AND NEW.state <> 2 {chat}
          CREATE TRIGGER chats_update AFTER UPDATE ON conversations WHEN NEW.kind <> 2 AND NEW.state <> 2 AND
-         (NEW.read_position > OLD.read_position OR NEW.hidden > OLD.hidden OR OLD.state = 2) {chat}"
+         (NEW.read_position > OLD.read_position OR NEW.hidden > OLD.hidden OR OLD.state = 2
+         OR (NEW.state IN (4, 5, 6) AND OLD.state NOT IN (4, 5, 6))) {chat}"
     ));
     sql
 }

@@ -72,7 +72,12 @@ fn taken_out(
 ) -> Result<(), EngineError> {
     timeline::note(context, channel.conversation, by, words)?;
     conversation::set_out(context, channel.conversation, State::Removed, words)?;
-    out(heart, context, channel)?;
+    // Whoever is out of one of two logs is out of the conversation.
+    let logs = super::row::logs(context.db, &channel.conversation)?;
+    match logs.iter().any(|log| log.id == channel.id) {
+        true => logs.iter().try_for_each(|log| out(heart, context, log))?,
+        false => out(heart, context, channel)?,
+    }
     outbox::all_failed(context, channel.conversation, words)
 }
 

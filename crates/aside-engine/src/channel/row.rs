@@ -74,6 +74,14 @@ pub(crate) fn of_server(db: &Connection, server: ServerId) -> Result<Vec<Channel
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The logs of a conversation that have no successor: two where both sides founded it at the same time.
+pub(crate) fn logs(db: &Connection, conversation: &ConversationId) -> Result<Vec<Channel>, EngineError> {
+    let sql = format!("SELECT {COLUMNS} FROM channels WHERE conversation = ? AND successor IS NULL");
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![conversation], channel)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Writes a new channel down, with the place from which this device reads it.
 pub(crate) fn insert(
     context: &mut Context<'_>,

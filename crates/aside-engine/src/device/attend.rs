@@ -29,10 +29,11 @@ pub(crate) enum Haste {
     OthersFirst,
 }
 
-/// Looks through all conversations.
+/// Looks through all logs of all conversations: two people may go on in either of two.
 pub(crate) fn all(heart: &mut Heart, context: &mut Context<'_>, haste: Haste) -> Result<(), EngineError> {
     let mut statement = context.db.prepare_cached(
-        "SELECT c.id FROM channels c JOIN conversations v ON v.channel = c.id WHERE c.live = 1 AND v.state = 1
+        "SELECT c.id FROM channels c JOIN conversations v ON v.id = c.conversation
+         WHERE c.live = 1 AND c.successor IS NULL AND v.state = 1
          ORDER BY v.kind = 2 DESC, v.updated_ms DESC",
     )?;
     let channels = statement.query_map([], |row| Ok(ChannelId(row.get(0)?)))?.collect::<Result<Vec<ChannelId>, _>>()?;
@@ -237,6 +238,7 @@ pub(crate) fn note_revoked(heart: &Heart, context: &mut Context<'_>, key_sets: &
     };
     row::put(context, &Device { revoked_ms: Some(context.now.unix_ms), ..own })?;
     context.changed(Change::State);
+    context.wanted_changed();
     Ok(())
 }
 

@@ -107,6 +107,18 @@ pub(crate) fn owe(
     Ok(())
 }
 
+/// What was said in conversations that this person is out of: no device is added there, and none reads on.
+pub(crate) fn owe_ended(context: &mut Context<'_>, device: &DeviceId) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "INSERT INTO exports (device, conversation, channel)
+             SELECT ?, id, zeroblob(32) FROM conversations WHERE kind <> 2 AND state IN (4, 5, 6)",
+        )?
+        .execute(params![device.0])?;
+    Ok(())
+}
+
 /// What is owed to a device next.
 struct Owed {
     place: i64,

@@ -4,7 +4,7 @@
 use super::accept::Keys;
 use super::request::{self, Opened, Request};
 use super::row::{self, Device};
-use super::{DeviceLetter, attend, rows, sync};
+use super::{DeviceLetter, attend, bundle, rows, sync};
 use crate::Heart;
 use crate::context::{Context, stored};
 use crate::error::{CommandError, EngineError};
@@ -227,6 +227,7 @@ pub(crate) fn added(
     let to = super::recipient(identity, &new.record);
     inbox::send_to_device(heart, context, identity, &to, DeviceLetter::Keys(Box::new(keys)))?;
     end_link(heart, context, &secret.0)?;
+    bundle::owe_ended(context, device)?;
     attend::all(heart, context, attend::Haste::AtOnce)
 }
 

@@ -37,6 +37,17 @@ pub(crate) struct Cursor {
     pub seq: u64,
 }
 
+/// How somebody came to be out of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Out {
+    /// By themselves.
+    #[n(0)]
+    pub has_left: bool,
+    /// As the person reads it.
+    #[n(1)]
+    pub words: String,
+}
+
 /// What devices tell each other of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Chat {
@@ -55,6 +66,9 @@ pub(crate) struct Chat {
     /// How far the person has deleted what was said.
     #[n(5)]
     pub cleared: Vec<Cursor>,
+    /// A device that was never in it learns from this that it never will be.
+    #[n(6)]
+    pub out: Option<Out>,
 }
 
 /// One thing as it is. Neither row nor chat: it is gone.
@@ -224,7 +238,11 @@ pub(crate) fn chat(db: &Connection, id: &ConversationId) -> Result<Option<Chat>,
         cleared = statement.query_map(params![id], cursor)?.collect::<Result<_, _>>()?;
     }
     cleared.retain(|cursor| cursor.seq > 0);
-    Ok(Some(Chat { id: row.id, peer: row.peer, title: row.title, updated_ms: row.updated_ms, read, cleared }))
+    let out = row.state.is_out().then(|| Out {
+        has_left: row.state != State::Removed,
+        words: row.paused.unwrap_or_else(|| "you left the group".to_owned()),
+    });
+    Ok(Some(Chat { id: row.id, peer: row.peer, title: row.title, updated_ms: row.updated_ms, read, cleared, out }))
 }
 
 /// Everything there is to tell, for a device that has seen nothing of it.
@@ -357,9 +375,11 @@ fn apply_row(context: &mut Context<'_>, table: &str, id: &str, item: &Item) -> R
     Ok(())
 }
 
-/// A conversation as another device has it: it is there, accepted, read and cleared so far.
+/// A conversation as another device has it: it is there, accepted, over, read and cleared so far.
 pub(crate) fn apply_chat(heart: &mut Heart, context: &mut Context<'_>, chat: &Chat) -> Result<(), EngineError> {
-    match conversation::find(context.db, &chat.id)? {
+    let known = conversation::find(context.db, &chat.id)?;
+    let is_pending = known.as_ref().is_none_or(|row| row.state == State::Pending);
+    match known {
         None => {
             conversation::insert(context, chat.id, &chat.title, chat.peer.as_ref(), State::Pending)?;
             let sql = "UPDATE conversations SET updated_ms = ? WHERE id = ?";
@@ -371,6 +391,10 @@ pub(crate) fn apply_chat(heart: &mut Heart, context: &mut Context<'_>, chat: &Ch
             }
         }
         Some(_) => {}
+    }
+    if let Some(out) = chat.out.as_ref().filter(|_| is_pending) {
+        let state = if out.has_left { State::Left } else { State::Removed };
+        conversation::set_out(context, chat.id, state, &out.words)?;
     }
     for cursor in &chat.read {
         read_through(context, chat.id, *cursor)?;

@@ -144,6 +144,14 @@ impl Engine {
         })?;
         left.push(format!("gaps {:?}", rows.collect::<Result<Vec<_>, _>>()?));
         left.push(format!("receipts due: {:?}", self.heart.receipts_due));
+        let mut statement = self.db.prepare("SELECT body, attempts, due_ms FROM jobs ORDER BY id LIMIT 8")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        for row in rows {
+            let (body, attempts, due_ms): (Vec<u8>, u32, i64) = row?;
+            let job = format!("{:?}", crate::context::stored::<crate::job::Job>(&body, "job")?);
+            let kind: String = job.chars().take(60).collect();
+            left.push(format!("job {kind} tried {attempts} times, due at {due_ms}"));
+        }
         Ok(left.join(", "))
     }
 

@@ -6,6 +6,7 @@ use crate::world::ledger::Place;
 use crate::world::people::Device;
 use aside_engine::Engine;
 use aside_engine::error::EngineError;
+use aside_engine::view::MessageKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
@@ -24,14 +25,20 @@ pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
         }
     }
     check_revocations(world)?;
-    let mut unread: BTreeMap<_, (&str, u32)> = BTreeMap::new();
+    check_unread(world, seen)
+}
+
+/// Devices that hold the same messages have read the same.
+fn check_unread(world: &World, seen: &Seen) -> Result<(), String> {
     for (place, sides) in &seen.sides {
+        let mut unread: BTreeMap<_, (&str, u32)> = BTreeMap::new();
         for side in sides.iter().filter(|side| side.is_in()) {
             let Some(device) = world.devices.get(side.who) else { continue };
-            let (name, first) =
-                unread.entry((place, device.person)).or_insert((side.name.as_str(), side.shown.unread_count));
-            if *first != side.shown.unread_count {
-                let other = side.shown.unread_count;
+            let texts: BTreeSet<_> =
+                side.rows.iter().filter(|row| row.kind == MessageKind::Text).map(|row| row.id).collect();
+            let other = side.shown.unread_count;
+            let (name, first) = unread.entry((device.person, texts)).or_insert((side.name.as_str(), other));
+            if *first != other {
                 return Err(format!("{name} has {first} unread in {place:?}, and {} has {other}", side.name));
             }
         }

@@ -1,6 +1,7 @@
 //! The end of all troubles: everything starts, connects, and runs until nothing moves and nobody wants to be woken.
 
 use super::World;
+use super::people::Device;
 use aside_engine::Engine;
 use aside_engine::input::Input;
 use aside_engine::view::{ConversationState, JoinState, LinkingState};
@@ -31,7 +32,7 @@ impl World {
             if self.round() {
                 continue;
             }
-            let due = self.devices.iter().filter_map(|device| device.client.wake_at).min();
+            let due = self.in_use().into_iter().filter_map(|device| device.client.wake_at).min();
             match due {
                 Some(at) if at.saturating_sub(begin_ms) < HORIZON_MS => self.now_ms = self.now_ms.max(at),
                 _ if self.is_at_rest() => return,
@@ -40,8 +41,8 @@ impl World {
             }
         }
         let unsettled: Vec<String> = self
-            .devices
-            .iter()
+            .in_use()
+            .into_iter()
             .filter(|device| !device.client.engine().is_some_and(is_at_rest))
             .map(|device| {
                 let left = device.client.engine().and_then(|engine| engine.unsettled().ok()).unwrap_or_default();
@@ -52,7 +53,12 @@ impl World {
     }
 
     fn is_at_rest(&self) -> bool {
-        self.devices.iter().all(|device| device.client.engine().is_some_and(is_at_rest))
+        self.in_use().into_iter().all(|device| device.client.engine().is_some_and(is_at_rest))
+    }
+
+    /// The devices that nobody took out: the others have things left to do for which nobody lets them in.
+    fn in_use(&self) -> Vec<&Device> {
+        self.devices.iter().enumerate().filter(|(who, _)| !self.is_revoked(*who)).map(|(_, device)| device).collect()
     }
 
     /// Everybody does what there is to be done. `true` if anything moved.

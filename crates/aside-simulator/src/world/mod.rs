@@ -191,18 +191,14 @@ impl World {
             let name = device.name().to_owned();
             let mut lines = vec![format!("{name}: {}", engine.unsettled().unwrap_or_default())];
             for shown in engine.conversations().unwrap_or_default() {
-                let place = self.place(who, &shown.id);
-                lines.push(format!(
-                    "{name} in {place:?}: {:?} {}",
-                    shown.state,
-                    shown.paused_reason.unwrap_or_default()
-                ));
-                let seen = engine.channels_seen().unwrap_or_default();
-                let own = seen.iter().filter(|it| it.conversation == shown.id);
-                lines.extend(own.map(|it| {
-                    let moved = it.successor.map(|next| format!(", moved to {next:?}")).unwrap_or_default();
-                    format!("{name}     {:?} epoch {} read to {}{moved}", it.channel, it.epoch, it.seq)
-                }));
+                let (place, reason) = (self.place(who, &shown.id), shown.paused_reason.unwrap_or_default());
+                lines.push(format!("{name} in {place:?}: {:?} {reason}", shown.state));
+            }
+            for seen in engine.channels_seen().unwrap_or_default() {
+                let place = self.place(who, &seen.conversation);
+                let moved = seen.successor.map(|next| format!(", moved to {next:?}")).unwrap_or_default();
+                let (channel, epoch, seq) = (seen.channel, seen.epoch, seen.seq);
+                lines.push(format!("{name} in {place:?}: {channel:?} epoch {epoch} read to {seq}{moved}"));
             }
             self.trace.append(&mut lines);
         }

@@ -20,6 +20,8 @@ fn kind(link: Link) -> core::ConnectionKind {
 impl World {
     /// Starts what is down, or opens a connection that is wanted. `true` if anything was done.
     pub(super) fn connect_one(&mut self, who: usize) -> bool {
+        // One that was taken out, and cannot prove it to itself, would try to sign in until the end of time.
+        let is_out = self.is_mending && self.is_revoked(who);
         let Some(device) = self.devices.get_mut(who).filter(|device| !device.is_away) else { return false };
         if !device.client.is_running() {
             let started = device.client.start();
@@ -34,6 +36,8 @@ impl World {
         let wanted = device.client.engine().map(|engine| engine.wanted().unwrap_or_default()).unwrap_or_default();
         let missing: Vec<_> =
             wanted.into_iter().filter(|wanted| !device.client.wires.contains_key(&wanted.link)).collect();
+        let missing: Vec<_> =
+            missing.into_iter().filter(|it| !is_out || it.link.kind == ConnectionKind::Anonymous).collect();
         let Some(wanted) = missing.get(self.dice.below(missing.len())) else { return false };
         let Some(number) = self.sites.iter().position(|site| site.pin == wanted.server) else { return false };
         self.open(who, wanted.link, number)
