@@ -155,6 +155,17 @@ pub(crate) fn due(context: &Context<'_>, link: Link) -> Result<Vec<(JobId, Job)>
     .collect()
 }
 
+/// Everything that is to be done.
+pub(crate) fn all(context: &Context<'_>) -> Result<Vec<(JobId, Job)>, EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT id, body FROM jobs ORDER BY id")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+    rows.map(|row| {
+        let (id, body) = row?;
+        Ok((JobId(id), stored(&body, "job")?))
+    })
+    .collect()
+}
+
 /// Reads one job again; absent once it is done.
 pub(crate) fn find(context: &Context<'_>, id: JobId) -> Result<Option<Job>, EngineError> {
     let mut statement = context.db.prepare_cached("SELECT body FROM jobs WHERE id = ?")?;

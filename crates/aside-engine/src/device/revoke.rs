@@ -16,8 +16,10 @@ use crate::recovery::phrase::Entropy;
 use crate::recovery::{TypedPhrase, confirm};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::frame::account::{KeySetChange, Request};
+use aside_protocol::frame::anonymous::Delivery;
 use aside_protocol::id::{ChannelId, DeviceId};
 use aside_protocol::identity::{DeviceCertificate, DeviceRecord, KeySet, KeySetSigner, MemberCredential, verify_chain};
+use aside_protocol::inbox::DeliveryToken;
 use aside_protocol::key::{PublicKey, SigningKey};
 use aside_protocol::refusal::Refusal;
 use minicbor::{Decode, Encode};
@@ -189,7 +191,8 @@ pub(crate) fn put(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), En
         intent::want(context, channel, &Intent::Renew)?;
         heart.stirred.insert(channel);
     }
-    Ok(())
+    // One that was revoked before may be in some of them still: whoever revoked it was revoked itself.
+    attend::all(heart, context, attend::Haste::AtOnce)
 }
 
 /// Sends the account's other devices what they go on with.
@@ -262,11 +265,28 @@ fn adopt(heart: &mut Heart, context: &mut Context<'_>, keys: &NewKeys) -> Result
     let Some(identity) = &heart.identity else { return Ok(()) };
     job::add(context, server, &Job::PutDeliveryToken(identity.own_token.hash(), None))?;
     job::add(context, server, &Job::RevokeDeliveryToken(old_token.hash()))?;
+    readdress(context, old_token, identity.own_token)?;
     let link = Link { server, kind: ConnectionKind::Account };
     if let Some(state) = heart.links.get_mut(&link).filter(|state| state.ready) {
         state.ask_account(context, link, Request::CountKeyPackages, Flight::CountKeyPackages);
     }
     context.changed(Change::State);
+    Ok(())
+}
+
+/// Letters to one's own devices that are still here go by the new token; those to revoked ones go nowhere.
+fn readdress(context: &Context<'_>, old: DeliveryToken, new: DeliveryToken) -> Result<(), EngineError> {
+    let standing: Vec<DeviceId> = row::standing(context.db)?.into_iter().map(|device| device.id).collect();
+    for (id, job) in job::all(context)? {
+        let Job::Deliver(delivery) = job else { continue };
+        if delivery.token != old {
+            continue;
+        }
+        match standing.contains(&delivery.device) {
+            true => job::replace(context, id, &Job::Deliver(Delivery { token: new, ..delivery }))?,
+            false => job::done(context, id)?,
+        }
+    }
     Ok(())
 }
 

@@ -113,7 +113,7 @@ impl Engine {
     /// [`EngineError`].
     pub fn unsettled(&self) -> Result<String, EngineError> {
         let mut left = Vec::new();
-        for table in ["jobs", "outbox", "pending_commits", "intents", "faults", "gaps"] {
+        for table in ["jobs", "outbox", "pending_commits", "intents", "faults", "gaps", "exports", "attending"] {
             let sql = format!("SELECT COUNT(*) FROM {table}");
             let rows: u32 = self.db.query_row(&sql, [], |row| row.get(0))?;
             left.push(format!("{table}: {rows}"));

@@ -122,7 +122,7 @@ fn check_eligible(
             (true, false) if positions.iter().all(|position| had_left(world, seen, side.who, *position)) => {}
             (true, false) if !stays(world, seen, side, positions) || is_author_out(world, sides, message) => gone += 1,
             (true, false) => return Err(format!("{} lacks {message:?} of {place:?} at {positions:?}", side.name)),
-            (false, true) if was_persons(world, seen, side.who, positions) => {}
+            (false, true) if !side.is_revoked && was_persons(world, seen, side.who, positions) => {}
             (false, true) => return Err(format!("{} has {message:?} of {place:?}, which is not theirs", side.name)),
             (false, false) => {}
         }
@@ -137,11 +137,10 @@ fn check_eligible(
 /// Whether another device of the same person, which may have given it on, was a member when an entry was made.
 fn was_persons(world: &World, seen: &Seen, who: usize, positions: &BTreeSet<(ChannelId, u64)>) -> bool {
     let Some(device) = world.devices.get(who) else { return false };
-    let was_given = device.id.as_ref().is_some_and(|(_, id)| world.ledger.given.contains_key(id));
     let others = (0..world.devices.len())
         .filter(|other| *other != who && world.devices.get(*other).is_some_and(|other| other.person == device.person));
     let mut pairs = others.flat_map(|other| positions.iter().map(move |position| (other, *position)));
-    was_given && pairs.any(|(other, position)| was_in(world, seen, other, position) == Some(true))
+    pairs.any(|(other, position)| was_in(world, seen, other, position) == Some(true))
 }
 
 /// Whether a device is in the conversation and was ever since some places: otherwise nobody gives it anything back.
