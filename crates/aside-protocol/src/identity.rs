@@ -177,6 +177,12 @@ impl DeviceCertificate {
 }
 
 impl DeviceCertificate {
+    /// Whether two certificates are of one device with one key, whichever key sets they are of: after a revocation a
+    /// device has a newer one than its leaves show.
+    pub fn is_of_same_device(&self, other: &Self) -> bool {
+        (self.device, self.signature_key) == (other.device, other.signature_key)
+    }
+
     /// Checks that the newest key set of the account's chain certifies the device.
     ///
     /// # Errors

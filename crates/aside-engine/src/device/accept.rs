@@ -187,6 +187,16 @@ pub(crate) fn done(context: &mut Context<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// The device that linked this one was taken out: what it had not sent yet does not come, and the others tell the rest.
+pub(crate) fn linker_is_out(context: &mut Context<'_>) -> Result<bool, EngineError> {
+    let Some(linking) = load(context.db)?.filter(|linking| linking.state == State::Receiving) else { return Ok(false) };
+    let linker = row::find(context.db, &linking.link.device)?;
+    match linker.is_some_and(|linker| linker.revoked_ms.is_some()) {
+        true => done(context).map(|()| true),
+        false => Ok(false),
+    }
+}
+
 fn fail(context: &mut Context<'_>, words: &str) -> Result<(), EngineError> {
     context.db.execute("UPDATE linking SET state = 3, words = ?", params![words])?;
     context.wanted_changed();

@@ -103,14 +103,20 @@ pub(crate) fn missed(
 ) -> Result<(), EngineError> {
     let is_own = sync::own_conversation(context.db)?.is_some_and(|own| own.id == channel.conversation);
     let today = context.now.day();
-    let Some(identity) = heart.identity.as_ref().filter(|_| is_own && heart.asked_for_all_day != today) else {
-        return Ok(());
-    };
+    if is_own && heart.asked_for_all_day != today {
+        heart.asked_for_all_day = today;
+        ask_for_all(heart, context)?;
+    }
+    Ok(())
+}
+
+/// Asks each of the other devices for everything that they keep alike.
+fn ask_for_all(heart: &Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(()) };
     for device in row::standing(context.db)?.into_iter().filter(|device| device.id != identity.device()) {
         let to = recipient(identity, &device.record);
         inbox::send_to_device(heart, context, identity, &to, DeviceLetter::AskForAll)?;
     }
-    heart.asked_for_all_day = today;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! commit without the revoked leaf (P-7.8 to P-7.11). What the device holds it keeps; it reads nothing later.
 
 use super::row::{self, Device};
-use super::{DeviceLetter, attend, sync};
+use super::{DeviceLetter, accept, attend, sync};
 use crate::Heart;
 use crate::account;
 use crate::channel::intent::{self, Intent};
@@ -257,6 +257,9 @@ fn adopt(heart: &mut Heart, context: &mut Context<'_>, keys: &NewKeys) -> Result
         row::put(context, &Device { record, revoked_ms, ..device })?;
     }
     heart.identity = account::load(context.db)?;
+    if accept::linker_is_out(context)? {
+        super::ask_for_all(heart, context)?;
+    }
     // A backup names the chain: with the next one, an older one can be told by it.
     heart.recovery.is_changed = true;
     for record in &keys.records {

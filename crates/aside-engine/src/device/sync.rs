@@ -137,10 +137,13 @@ pub(crate) fn found(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), 
     job::add(context, server, &Job::CreateChannel(channel, new))
 }
 
-/// Founds the devices' own channel where the account has further devices and none of them can have one: those that a
-/// restore kept have one among themselves, or the first of them to hear of this device founds it.
+/// Founds the devices' own channel where the account has further devices and this one is the oldest: otherwise two would
+/// found one each. Those that a restore kept have one among themselves, or the oldest of them founds it.
 pub(crate) fn found_with_others(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
-    match row::standing(context.db)?.len() > 1 && !row::waits_for_kept(context.db)? {
+    let own = heart.identity.as_ref().map(crate::account::Identity::device);
+    let standing = row::standing(context.db)?;
+    let is_oldest = standing.first().map(|device| device.id) == own;
+    match is_oldest && standing.len() > 1 && !row::waits_for_kept(context.db)? {
         true => found(heart, context),
         false => Ok(()),
     }

@@ -290,7 +290,8 @@ fn learn_ways(
     let members = members?;
     for (address, reach) in new {
         let is_leaf = members.iter().any(|member| {
-            member.credential.address == *address && member.credential.certificate == reach.record.certificate
+            member.credential.address == *address
+                && member.credential.certificate.is_of_same_device(&reach.record.certificate)
         });
         let is_theirs = reach.server.address == address.server && reach.record.verify().is_ok();
         if let (true, true, Some(server)) = (is_leaf, is_theirs, server::find_pin(context.db, &reach.server)?) {

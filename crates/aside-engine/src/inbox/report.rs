@@ -60,7 +60,10 @@ pub(crate) fn take(
 ) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, &report.channel)? else { return Ok(()) };
     let Some(group) = channel::take_group(heart, context, &row.id)? else { return Ok(()) };
-    let is_member = group.members()?.iter().any(|member| member.credential.certificate == sender.certificate);
+    let is_sender = |member: &MemberCredential| {
+        member.root_key == sender.root_key && member.certificate.is_of_same_device(&sender.certificate)
+    };
+    let is_member = group.members()?.iter().any(|member| is_sender(&member.credential));
     heart.groups.insert(row.id, group);
     if !is_member {
         return Ok(());

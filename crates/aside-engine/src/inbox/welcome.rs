@@ -522,7 +522,11 @@ pub(super) fn is_as_announced(
 ) -> Result<bool, EngineError> {
     let Some(identity) = &heart.identity else { return Ok(false) };
     let members = group.members()?;
-    let has_sender = members.iter().any(|member| member.credential.certificate == sender.certificate);
+    // Not the same certificate: after a revocation the letter bears a new one, and the leaf is renewed a little later.
+    let is_sender = |member: &MemberCredential| {
+        member.root_key == sender.root_key && member.certificate.is_of_same_device(&sender.certificate)
+    };
+    let has_sender = members.iter().any(|member| is_sender(&member.credential));
     // A peer only where an own device says that there is one: the devices' own conversation has none.
     let other = letter.own.as_ref().map_or(Some(&sender.address), |own| own.peer.as_ref());
     let is_of_two = members.iter().all(|member| {

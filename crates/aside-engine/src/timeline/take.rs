@@ -212,7 +212,8 @@ fn arrived(
     let is_theirs = arrival.server.address == taken.author.server
         && arrival.record.verify().is_ok()
         && members.iter().any(|member| {
-            member.credential.address == taken.author && member.credential.certificate == arrival.record.certificate
+            member.credential.address == taken.author
+                && member.credential.certificate.is_of_same_device(&arrival.record.certificate)
         });
     if !is_theirs {
         return Ok(());
