@@ -421,8 +421,11 @@ fn devices_that_are_kept_go_on_and_act_for_the_account_with_its_new_keys() {
     // One of them hears of it much later.
     calm.stop(0);
     let new = calm.newcomer();
-    let command = keeping(from_server(&calm, &words));
+    // What becomes of them is decided last, whatever was said when the backup was looked for.
+    let command = looking(from_server(&calm, &words));
     calm.attempt(new, command).unwrap();
+    calm.settle();
+    calm.attempt(new, Command::UseBackup { lost: Some(LostDevices::Keep) }).unwrap();
     calm.settle_over(120_000);
     assert_back(&calm, new);
     assert_talk_goes_on(&mut calm, &[new, laptop, 1]);
@@ -588,7 +591,7 @@ fn a_server_that_shows_an_older_backup_is_seen_by_its_date_and_by_the_keys_that_
     assert_eq!((shown.made_ms, shown.messages), (early.made_ms, 2));
     assert!(shown.words.unwrap().contains("newer one"));
     // The person has no other: what the copy lacks, the friend's device hands over.
-    calm.attempt(new, Command::UseBackup).unwrap();
+    calm.attempt(new, Command::UseBackup { lost: None }).unwrap();
     calm.settle_over(120_000);
     let said = calm.engine(new).unwrap().recovery_state().unwrap().restored.unwrap();
     assert_eq!(said.backup_at, early.made_ms);
