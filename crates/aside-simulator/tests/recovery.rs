@@ -457,6 +457,28 @@ fn devices_that_are_kept_go_on_and_act_for_the_account_with_its_new_keys() {
 }
 
 #[test]
+fn what_was_said_between_the_backup_and_the_return_stands_between_with_a_kept_device() {
+    let (mut calm, words) = talked(63);
+    let laptop = calm.link_device(0, "Laptop", History::All);
+    calm.settle_over(5_000);
+    let file = backup_file(&mut calm);
+    for (who, text) in [(0, "after the copy"), (1, "and an answer"), (laptop, "from the laptop")] {
+        calm.write(who, text).unwrap();
+        calm.settle();
+    }
+    calm.stop(0);
+    let new = calm.newcomer();
+    give_file(&mut calm, new, file);
+    calm.attempt(new, keeping(restore(&words, RestoreFrom::File))).unwrap();
+    calm.settle_over(120_000);
+    calm.write(1, "welcome back").unwrap();
+    calm.settle_over(5_000);
+    assert_eq!(calm.texts(new), calm.texts(1));
+    assert_eq!(calm.texts(new).len(), 6);
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+#[test]
 fn a_device_that_the_server_makes_up_is_not_kept() {
     let (mut calm, words) = talked(62);
     let stranger = std::rc::Rc::new(std::cell::RefCell::new(None));
