@@ -114,6 +114,10 @@ const deeds = {
     world.recovery = { ...world.recovery, ...recovery };
     world.emit('state', world.state());
   },
+  /** Any of {at, messages, contacts, words}: what the backup is that a restore finds. */
+  backup(world, backup) {
+    world.backup = backup;
+  },
   /** What was told: for tests to look at. */
   told(world) {
     return { reports: world.reports, history: world.history, restored: world.restored, links: world.links.length };

@@ -3,6 +3,11 @@ import { problem } from './answers.mjs';
 
 export const WORDS = [...Array(23).fill('abandon'), 'art'];
 
+export const NO_BACKUP =
+  'There is no backup: the account comes back with its address and its keys, but without contacts, conversations and what was said. If one of your devices still works, link this one there instead; a backup file brings back what it holds.';
+export const NEWER_KEYS =
+  'The account’s keys were changed after this backup was made, and its devices made a newer one then, if they had the time: the server may have lost it, or hide it. Look whether a backup file or another device of yours has more.';
+
 export function aboutRecovery(world, method, [what], body) {
   if (what === 'phrase') {
     return world.recovery.confirmed
@@ -15,9 +20,18 @@ export function aboutRecovery(world, method, [what], body) {
     world.emit('state', world.state());
     return [200, world.state()];
   }
-  if (body.phrase !== WORDS.join(' ')) return problem(403, 'refused', 'These words do not open that account. Look at the address and at the words again.');
+  if (method === 'DELETE') return [204];
+  if (what === 'look' && body.phrase !== WORDS.join(' ')) return problem(403, 'refused', 'These words do not open that account. Look at the address and at the words again.');
+  if (what === 'look') {
+    world.restored = body;
+    world.found = { at: world.now - 17 * 60 * 60 * 1000, messages: 12_043, contacts: 37, ...world.backup };
+    return [200, world.found];
+  }
   world.joined = true;
-  world.restored = body;
+  world.restored = { ...world.restored, ...body };
+  const brought = 'What was said after the backup was made comes back from other people’s devices, as far as they still have it.';
+  const nothing = 'There was no backup: contacts, conversations and what was said are gone from here. Add people again by their links, or give them yours; they see the same account as before. Ask a member of each group to add you again.';
+  world.recovery = { ...world.recovery, confirmed: true, restored: { at: world.now, backup_at: world.found.at, words: world.found.at === null ? nothing : brought } };
   world.emit('state', world.state());
   return [200, world.state()];
 }

@@ -215,3 +215,33 @@ async fn listen(port: Option<u16>) -> std::io::Result<TcpListener> {
     }
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Place;
+    use crate::unlock::tests::Nobody;
+    use crate::unlock::{KeyCost, unlock};
+    use zeroize::Zeroizing;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_profile_of_an_older_program_is_refused_with_its_version_and_the_way_on() {
+        let home = tempfile::tempdir().unwrap();
+        let open = || {
+            let mut profile = Place::new(home.path(), "alice".parse().unwrap()).take().unwrap();
+            let passphrase = Some(Zeroizing::new("words".to_owned()));
+            let key = unlock(&mut profile, passphrase, &mut Nobody, KeyCost::FOR_TESTS).unwrap();
+            (profile, key)
+        };
+        let (profile, key) = open();
+        let path = profile.place().database();
+        crate::database::open(&path, &key).unwrap().pragma_update(None, "user_version", 1).unwrap();
+        drop(profile);
+        let before = std::fs::read(&path).unwrap();
+        let (profile, key) = open();
+        let refused = Client::start(profile, key, Stay::ForOneCommand).await.err().unwrap().to_string();
+        assert!(refused.starts_with("an older Aside made this profile (its database has version 1,"), "{refused}");
+        assert!(refused.contains("--profile NAME"), "{refused}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+}

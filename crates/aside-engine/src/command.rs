@@ -80,7 +80,7 @@ impl Heart {
             | Command::DropBackupFile
             | Command::TakeBackupFile { .. }
             | Command::Restore { .. }
-            | Command::UseBackup
+            | Command::UseBackup { .. }
             | Command::ForgetRestore
             | Command::ConfirmPhrase { .. } => recovery::command(self, context, command),
             Command::Device(command) => device::command(self, context, command),

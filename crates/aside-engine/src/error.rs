@@ -218,8 +218,22 @@ pub enum EngineError {
         /// Which kind of row.
         what: &'static str,
     },
+    /// The database is of an older program, whose tables were others.
+    #[error(
+        "an older Aside made this profile (its database has version {found}, this program reads only {known}): go on \
+         with the program that made it, or begin anew in another profile (--profile NAME). Nothing was changed"
+    )]
+    OlderDatabase {
+        /// In the file.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
     /// The database is of a newer program.
-    #[error("this profile was used by a newer Aside (database version {found}, this program knows {known}): update it")]
+    #[error(
+        "a newer Aside used this profile (its database has version {found}, this program reads only {known}): update \
+         this program. Nothing was changed"
+    )]
     NewerDatabase {
         /// In the file.
         found: i64,

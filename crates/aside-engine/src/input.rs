@@ -318,7 +318,10 @@ pub enum Command {
         look: Look,
     },
     /// The person has seen which backup was found, and wants it. [`Answer::Done`].
-    UseBackup,
+    UseBackup {
+        /// What becomes of the devices; absent: as the restore was begun.
+        lost: Option<LostDevices>,
+    },
     /// Gives a restore up. [`Answer::Done`].
     ForgetRestore,
     /// The person has written the recovery phrase down and typed it back: it is erased here. [`Answer::Done`].

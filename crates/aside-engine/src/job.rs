@@ -202,6 +202,19 @@ pub(crate) fn later(context: &mut Context<'_>, id: JobId) -> Result<u32, EngineE
     Ok(attempts)
 }
 
+/// Makes a job due that waits for its time, or for its next attempt.
+pub(crate) fn hurry(context: &Context<'_>, server: ServerId, job: &Job) -> Result<(), EngineError> {
+    let sql = "UPDATE jobs SET due_ms = ?1 WHERE server = ?2 AND body = ?3 AND due_ms > ?1";
+    context.db.prepare_cached(sql)?.execute(params![context.now.unix_ms, server.0, to_store(job)])?;
+    Ok(())
+}
+
+/// Whether a job was tried and put off.
+pub(crate) fn was_put_off(context: &Context<'_>, server: ServerId, job: &Job) -> Result<bool, EngineError> {
+    let sql = "SELECT 1 FROM jobs WHERE server = ? AND body = ? AND attempts > 0";
+    Ok(context.db.prepare_cached(sql)?.exists(params![server.0, to_store(job)])?)
+}
+
 /// When the next job that was put off is due.
 pub(crate) fn next_due(context: &Context<'_>) -> Result<Option<i64>, EngineError> {
     let mut statement = context.db.prepare_cached("SELECT MIN(due_ms) FROM jobs WHERE due_ms > ?")?;

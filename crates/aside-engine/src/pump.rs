@@ -77,6 +77,7 @@ impl Heart {
             }
             ConnectionKind::Anonymous => {
                 outbox::reconnected(context)?;
+                device::attend::reconnected(self, context, link.server)?;
                 self.stirred.extend(channel::of_server(context.db, link.server)?);
                 self.owe_receipts(context)
             }

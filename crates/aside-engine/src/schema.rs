@@ -3,9 +3,10 @@
 use crate::error::EngineError;
 use rusqlite::Connection;
 
-const VERSION: i64 = 1;
+/// Of the tables below. Whoever changes them raises it, or a profile that was made before would be opened half-broken.
+const VERSION: i64 = 2;
 
-const V1: &str = "
+const TABLES: &str = "
 CREATE TABLE settings (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), body BLOB NOT NULL) STRICT;
 CREATE TABLE servers (
     id INTEGER PRIMARY KEY, pin BLOB NOT NULL UNIQUE
@@ -208,7 +209,6 @@ CREATE TABLE backup_parts (
 -- How the account's backups stand, and the keys of a restore that was begun; one row each at most.
 CREATE TABLE backups (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), body BLOB NOT NULL) STRICT;
 CREATE TABLE restores (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), body BLOB NOT NULL) STRICT;
-PRAGMA user_version = 1;
 ";
 
 /// Several devices of one account: see `device/`.
@@ -303,27 +303,81 @@ fn triggers() -> String {
     sql
 }
 
-/// Brings a database to this program's version.
+/// Gives an empty database its tables, and opens one that has them.
 ///
 /// # Errors
-/// [`EngineError::NewerDatabase`], or the database's own.
+/// [`EngineError::OlderDatabase`] and [`EngineError::NewerDatabase`], with nothing changed, or the database's own.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), EngineError> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match found {
+        0 | VERSION => {}
+        _ if found < VERSION => return Err(EngineError::OlderDatabase { found, known: VERSION }),
+        _ => return Err(EngineError::NewerDatabase { found, known: VERSION }),
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // What is deleted is overwritten: the phrase above all.
     connection.pragma_update(None, "secure_delete", true)?;
     aside_mls::migrate(connection)?;
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        0 => {
-            let transaction = connection.transaction()?;
-            transaction.execute_batch(V1)?;
-            transaction.execute_batch(DEVICES)?;
-            transaction.execute_batch(&triggers())?;
-            transaction.commit()?;
-            Ok(())
+    if found == VERSION {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(DEVICES)?;
+    transaction.execute_batch(&triggers())?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+    use std::path::Path;
+
+    /// Whoever changes the tables meets this, and raises [`VERSION`] with it.
+    #[test]
+    fn the_tables_are_those_of_their_version() {
+        let mut db = Connection::open_in_memory().unwrap();
+        migrate(&mut db).unwrap();
+        let mut statement = db.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
+        let sql: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let digest: String = Sha256::digest(sql.join("\n")).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((VERSION, digest.as_str()), (2, "63d40a07b72bff15"));
+    }
+
+    fn with_version(path: &Path, version: i64) {
+        let mut db = Connection::open(path).unwrap();
+        migrate(&mut db).unwrap();
+        db.pragma_update(None, "user_version", version).unwrap();
+    }
+
+    #[test]
+    fn profiles_of_other_versions_are_named_and_left_as_they_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("profile.db");
+        for (version, age, remedy) in
+            [(1, "an older Aside", "another profile"), (3, "a newer Aside", "update this program")]
+        {
+            with_version(&path, version);
+            let before = std::fs::read(&path).unwrap();
+            let refused = migrate(&mut Connection::open(&path).unwrap()).unwrap_err().to_string();
+            for words in [age, remedy, &format!("has version {version}, this program reads only 2")] {
+                assert!(refused.contains(words), "{refused}");
+            }
+            assert_eq!(std::fs::read(&path).unwrap(), before);
+            std::fs::remove_file(&path).unwrap();
         }
-        VERSION => Ok(()),
-        _ => Err(EngineError::NewerDatabase { found, known: VERSION }),
+    }
+
+    #[test]
+    fn nothing_is_made_in_a_database_of_another_version() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        assert!(migrate(&mut db).is_err());
+        let tables: i64 = db.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 0);
     }
 }

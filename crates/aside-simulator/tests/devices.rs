@@ -8,6 +8,7 @@ use aside_protocol::channel::Position;
 use aside_protocol::frame::anonymous::{self, FromServer, Push};
 use aside_protocol::frame::{ServerFrame, account};
 use aside_protocol::id::ChainHead;
+use aside_protocol::refusal::Refusal;
 use aside_simulator::calm::Calm;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -78,6 +79,47 @@ fn without_history_too_nothing_is_missing_between_the_approval_and_the_add() {
     calm.write(1, "after");
     calm.settle();
     assert_eq!(calm.texts(new), ["meanwhile", "after"]);
+}
+
+#[test]
+fn what_is_read_on_a_device_before_it_is_among_the_others_is_read_on_them_as_well() {
+    let mut calm = Calm::new(32, 2);
+    calm.befriend(0, 1);
+    calm.write(1, "before");
+    calm.settle();
+    let new = calm.new_profile();
+    calm.ask_to_link(0, new, "Phone");
+    let request = calm.engine(0).unwrap().device_requests().unwrap().pop().unwrap();
+    let device = parse_device_id(&request.id).unwrap();
+    calm.lie(|who, _, bytes: Vec<u8>| match FromServer::decode(&bytes) {
+        Ok(ServerFrame::Answer(id, anonymous::Answer::KeyPackages { .. })) if who == 0 => {
+            vec![FromServer::Refused(id, Refusal::Unavailable).encode()]
+        }
+        _ => vec![bytes],
+    });
+    calm.command(0, Command::Device(DeviceCommand::Answer { device, given: Some(History::All) }));
+    calm.settle_over(5_000);
+    // The devices' own channel is the last that it is let into.
+    calm.damage(
+        0,
+        "UPDATE jobs SET attempts = 0, due_ms = due_ms + 60000
+         WHERE instr(body, (SELECT channel FROM conversations WHERE kind = 2)) > 0",
+    );
+    calm.be_honest();
+    calm.settle_over(10_000);
+    calm.write(1, "unread");
+    calm.settle();
+    assert_eq!(calm.texts(new), ["before", "unread"]);
+    let unread = |calm: &Calm, who| calm.first_conversation(who).unwrap().unread_count;
+    assert_ne!(unread(&calm, 0), 0);
+    let through = calm.timeline(new).last().unwrap().position;
+    let conversation = calm.first_conversation(new).unwrap().id;
+    calm.command(new, Command::MarkRead { conversation, through });
+    calm.settle();
+    assert_ne!(unread(&calm, 0), 0, "it has no way to tell yet");
+    calm.settle_over(120_000);
+    assert_eq!((unread(&calm, new), unread(&calm, 0)), (0, 0));
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use aside_engine::recovery::TypedPhrase;
 use aside_engine::view::{ConversationState, LinkingState, Role, parse_device_id};
 use aside_protocol::frame::ServerFrame;
 use aside_protocol::frame::account::{FromClient, FromServer, Request};
+use aside_protocol::frame::anonymous;
 use aside_protocol::refusal::Refusal;
 use aside_simulator::calm::Calm;
 
@@ -326,5 +327,57 @@ fn other_devices_enter_a_conversation_that_one_founded_wherever_its_program_ends
             assert_eq!(said, 1, "p{who}, {what}");
         }
         assert_eq!(calm.engine_errors(), Vec::<String>::new(), "{what}");
+    }
+}
+
+/// A fresh profile that has asked to become a device; the old one is about to say yes, or has.
+fn about_to_be_let_in(seed: u64) -> (Calm, usize, Command) {
+    let mut calm = Calm::new(seed, 2);
+    calm.befriend(0, 1);
+    calm.write(1, "before");
+    calm.settle();
+    let new = calm.new_profile();
+    calm.ask_to_link(0, new, "Phone");
+    let request = calm.engine(0).unwrap().device_requests().unwrap().pop().unwrap();
+    let device = parse_device_id(&request.id).unwrap();
+    (calm, new, Command::Device(DeviceCommand::Answer { device, given: Some(History::All) }))
+}
+
+fn assert_reads_along(mut calm: Calm, new: usize) {
+    calm.write(1, "after");
+    calm.settle();
+    assert_eq!(calm.texts(new), ["before", "after"]);
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+#[test]
+fn a_device_whose_linking_was_interrupted_does_not_wait_for_the_turn_of_others() {
+    for seed in 50..54 {
+        let (mut calm, new, yes) = about_to_be_let_in(seed);
+        calm.command(0, yes);
+        // It hears of the device from the server, too, which another device may have added: those wait.
+        calm.stop(0);
+        calm.start(0);
+        calm.settle_over(12_000);
+        assert_reads_along(calm, new);
+    }
+}
+
+#[test]
+fn a_fetch_of_ones_own_keys_that_was_put_off_is_made_as_soon_as_the_connection_is_back() {
+    for seed in 60..64 {
+        let (mut calm, new, yes) = about_to_be_let_in(seed);
+        calm.lie(|who, _, bytes: Vec<u8>| match anonymous::FromServer::decode(&bytes) {
+            Ok(ServerFrame::Answer(id, anonymous::Answer::KeyPackages { .. })) if who == 0 => {
+                vec![anonymous::FromServer::Refused(id, Refusal::Unavailable).encode()]
+            }
+            _ => vec![bytes],
+        });
+        calm.command(0, yes);
+        calm.settle_over(60_000);
+        calm.be_honest();
+        calm.disconnect(0);
+        calm.settle_over(3_000);
+        assert_reads_along(calm, new);
     }
 }

@@ -63,6 +63,29 @@ fn looking(command: Command) -> Command {
     }
 }
 
+/// The first person's device is lost, and another one comes back this way.
+fn come_back(calm: &mut Calm, command: Command) -> usize {
+    calm.stop(0);
+    let new = calm.newcomer();
+    calm.attempt(new, command).unwrap();
+    calm.settle();
+    new
+}
+
+/// The first person's account in a file.
+fn backup_file(calm: &mut Calm) -> Vec<Vec<u8>> {
+    calm.command(0, Command::MakeBackupFile).unwrap();
+    let (parts, bytes) = calm.engine(0).unwrap().backup_file_size().unwrap();
+    assert!(bytes >= 64 * 1024);
+    (0..parts).map(|part| calm.engine(0).unwrap().backup_file_part(part).unwrap().unwrap()).collect()
+}
+
+fn give_file(calm: &mut Calm, who: usize, file: Vec<Vec<u8>>) {
+    for (part, bytes) in (0..).zip(file) {
+        calm.command(who, Command::TakeBackupFile { part, bytes }).unwrap();
+    }
+}
+
 /// Everything that is there after a restore.
 fn assert_back(calm: &Calm, who: usize) {
     let engine = calm.engine(who).unwrap();
@@ -105,11 +128,8 @@ fn assert_untouched(mut calm: Calm, restored: usize) {
 #[test]
 fn after_the_loss_of_all_devices_address_and_words_bring_everything_back_from_the_server() {
     let (mut calm, words) = talked(1);
-    calm.stop(0);
-    let new = calm.newcomer();
     let command = from_server(&calm, &words);
-    calm.attempt(new, command).unwrap();
-    calm.settle();
+    let new = come_back(&mut calm, command);
     assert_back(&calm, new);
     // The conversation goes on with a fresh leaf, in both directions.
     calm.write(new, "I am back").unwrap();
@@ -130,13 +150,8 @@ fn after_the_loss_of_all_devices_address_and_words_bring_everything_back_from_th
 fn a_file_and_the_words_bring_everything_back() {
     let (mut calm, words) = talked(2);
     let new = calm.newcomer();
-    calm.command(0, Command::MakeBackupFile).unwrap();
-    let (parts, bytes) = calm.engine(0).unwrap().backup_file_size().unwrap();
-    assert!(bytes >= 64 * 1024);
-    for part in 0..parts {
-        let bytes = calm.engine(0).unwrap().backup_file_part(part).unwrap().unwrap();
-        calm.command(new, Command::TakeBackupFile { part, bytes }).unwrap();
-    }
+    let file = backup_file(&mut calm);
+    give_file(&mut calm, new, file);
     calm.stop(0);
     calm.attempt(new, restore(&words, RestoreFrom::File)).unwrap();
     calm.settle();
@@ -168,11 +183,8 @@ fn a_damaged_file_and_other_words_are_refused_before_anybody_is_asked() {
 fn another_accounts_words_are_not_let_in() {
     let (mut calm, _) = talked(4);
     let other = calm.engine(1).unwrap().phrase().unwrap().unwrap().join(" ");
-    calm.stop(0);
-    let new = calm.newcomer();
     let command = from_server(&calm, &other);
-    calm.attempt(new, command).unwrap();
-    calm.settle();
+    let new = come_back(&mut calm, command);
     assert!(failure(&calm, new).contains("lets nobody in with these words"), "{}", failure(&calm, new));
     assert_untouched(calm, new);
 }
@@ -180,13 +192,10 @@ fn another_accounts_words_are_not_let_in() {
 #[test]
 fn a_server_that_is_not_the_one_in_the_backup_is_refused_though_it_shows_the_true_backup() {
     let (mut calm, words) = talked(5);
-    calm.stop(0);
-    let new = calm.newcomer();
     let address = "p0@calm.example".parse().unwrap();
     let server = aside_protocol::link::ServerPin { identity_key: PublicKey([9; 32]), ..calm.pin() };
     let from = RestoreFrom::Server { address, server, is_claimed: true };
-    calm.attempt(new, restore(&words, from)).unwrap();
-    calm.settle();
+    let new = come_back(&mut calm, restore(&words, from));
     assert!(failure(&calm, new).contains("is not the server that this account was made on"));
     assert_untouched(calm, new);
 }
@@ -334,11 +343,8 @@ fn words_that_were_confirmed_are_gone_and_still_restore() {
     let phrase = TypedPhrase::new(words.clone());
     assert_eq!(calm.command(0, Command::ConfirmPhrase { phrase }), Some(Answer::Done));
     assert_eq!(calm.engine(0).unwrap().phrase().unwrap(), None);
-    calm.stop(0);
-    let new = calm.newcomer();
     let command = from_server(&calm, &words);
-    calm.attempt(new, command).unwrap();
-    calm.settle();
+    let new = come_back(&mut calm, command);
     assert_back(&calm, new);
 }
 
@@ -375,11 +381,8 @@ fn assert_talk_goes_on(calm: &mut Calm, speakers: &[usize]) {
 #[test]
 fn a_restored_account_links_further_devices_and_is_found_by_the_links_that_it_gave() {
     let (mut calm, words) = talked_among(60, 3);
-    calm.stop(0);
-    let new = calm.newcomer();
     let command = from_server(&calm, &words);
-    calm.attempt(new, command).unwrap();
-    calm.settle();
+    let new = come_back(&mut calm, command);
     assert_back(&calm, new);
     assert_eq!(devices(&calm, new), [("Restored device".to_owned(), true, false)]);
     let laptop = calm.link_device(new, "Laptop", History::All);
@@ -419,10 +422,10 @@ fn devices_that_are_kept_go_on_and_act_for_the_account_with_its_new_keys() {
     let laptop = calm.link_device(0, "Laptop", History::All);
     calm.settle_over(5_000);
     // One of them hears of it much later.
-    calm.stop(0);
-    let new = calm.newcomer();
-    let command = keeping(from_server(&calm, &words));
-    calm.attempt(new, command).unwrap();
+    let command = looking(from_server(&calm, &words));
+    let new = come_back(&mut calm, command);
+    // What becomes of them is decided last, whatever was said when the backup was looked for.
+    calm.attempt(new, Command::UseBackup { lost: Some(LostDevices::Keep) }).unwrap();
     calm.settle_over(120_000);
     assert_back(&calm, new);
     assert_talk_goes_on(&mut calm, &[new, laptop, 1]);
@@ -450,6 +453,28 @@ fn devices_that_are_kept_go_on_and_act_for_the_account_with_its_new_keys() {
     revoke(&mut calm, 0, "Laptop", &words);
     calm.settle_over(120_000);
     assert_talk_goes_on(&mut calm, &[new, 0, tablet, 1]);
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_said_between_the_backup_and_the_return_stands_between_with_a_kept_device() {
+    let (mut calm, words) = talked(63);
+    let laptop = calm.link_device(0, "Laptop", History::All);
+    calm.settle_over(5_000);
+    let file = backup_file(&mut calm);
+    for (who, text) in [(0, "after the copy"), (1, "and an answer"), (laptop, "from the laptop")] {
+        calm.write(who, text).unwrap();
+        calm.settle();
+    }
+    calm.stop(0);
+    let new = calm.newcomer();
+    give_file(&mut calm, new, file);
+    calm.attempt(new, keeping(restore(&words, RestoreFrom::File))).unwrap();
+    calm.settle_over(120_000);
+    calm.write(1, "welcome back").unwrap();
+    calm.settle_over(5_000);
+    assert_eq!(calm.texts(new), calm.texts(1));
+    assert_eq!(calm.texts(new).len(), 6);
     assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }
 
@@ -494,12 +519,9 @@ fn the_words_alone_without_any_backup_bring_the_account_back_and_say_what_is_gon
     calm.write(0, "the first words");
     calm.settle();
     let words = calm.engine(0).unwrap().phrase().unwrap().unwrap().join(" ");
-    calm.stop(0);
-    let new = calm.newcomer();
     let address = "p0@calm.example".parse().unwrap();
     let from = RestoreFrom::Server { address, server: calm.pin(), is_claimed: false };
-    calm.attempt(new, restore(&words, from)).unwrap();
-    calm.settle();
+    let new = come_back(&mut calm, restore(&words, from));
     assert_eq!(calm.engine(new).unwrap().restore_state(), RestoreState::None);
     assert!(matches!(calm.engine(new).unwrap().join_state().unwrap(), JoinState::Joined(_)));
     assert_eq!((calm.contacts(new).len(), calm.first_conversation(new)), (0, None));
@@ -588,7 +610,7 @@ fn a_server_that_shows_an_older_backup_is_seen_by_its_date_and_by_the_keys_that_
     assert_eq!((shown.made_ms, shown.messages), (early.made_ms, 2));
     assert!(shown.words.unwrap().contains("newer one"));
     // The person has no other: what the copy lacks, the friend's device hands over.
-    calm.attempt(new, Command::UseBackup).unwrap();
+    calm.attempt(new, Command::UseBackup { lost: None }).unwrap();
     calm.settle_over(120_000);
     let said = calm.engine(new).unwrap().recovery_state().unwrap().restored.unwrap();
     assert_eq!(said.backup_at, early.made_ms);

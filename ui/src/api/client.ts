@@ -9,6 +9,7 @@ import type {
   DeviceLink,
   DeviceRequest,
   Evidence,
+  FoundBackup,
   GroupInvite,
   HistoryLength,
   InviteInfo,
@@ -185,8 +186,10 @@ export const api = {
 
   phrase: () => request<{ words: string[] }>('GET', '/recovery/phrase'),
   confirmPhrase: (words: string[]) => request<State>('POST', '/recovery/confirm', { words }),
-  restore: (from: { address?: string; server_link?: string; phrase: string; file?: string }) =>
-    request<State>('POST', '/recovery/restore', from),
+  lookForBackup: (from: { address?: string; server_link?: string; phrase: string; file?: string }) =>
+    request<FoundBackup>('POST', '/recovery/look', from),
+  useBackup: (keepDevices: boolean) => request<State>('POST', '/recovery/use', { keep_devices: keepDevices }),
+  forgetBackup: () => request<void>('DELETE', '/recovery/restore'),
   backUp: () => request<BackupMade>('POST', '/backups'),
   backupFile: async () => (await answered('GET', '/backups/file', undefined, false)).blob(),
 

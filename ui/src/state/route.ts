@@ -19,6 +19,7 @@ const dialogs = [
   'phrase',
   'rename-device',
   'report',
+  'restored',
   'revoke-device',
   'safety',
   'shortcuts',

@@ -41,12 +41,13 @@ export function dayLabel(at: number, now: number): string {
   return (new Date(at).getFullYear() === new Date(now).getFullYear() ? longDay : longYear).format(at);
 }
 
-/** A moment in the middle of a sentence: the day in words where there are words for it. */
+/** A moment in the middle of a sentence: the day in words where there are words for it, the year where it is another. */
 export function momentTime(at: number, now: number): string {
   const days = daysBetween(at, now);
   if (days === 0) return words.moment.today(clock.format(at));
   if (days === 1) return words.moment.yesterday(clock.format(at));
-  return `${dayMonth.format(at)}, ${clock.format(at)}`;
+  const day = new Date(at).getFullYear() === new Date(now).getFullYear() ? dayMonth : full;
+  return `${day.format(at)}, ${clock.format(at)}`;
 }
 
 export function sinceTime(at: number, now: number): string {

@@ -16,6 +16,18 @@ export async function chats(person: Person): Promise<void> {
   await person.page.getByTestId('section-chats').click();
 }
 
+/** Somebody makes a group of people whom they have as contacts, and stands in it. */
+export async function foundsGroup(founder: Person, title: string, members: Person[]): Promise<void> {
+  const { page } = founder;
+  await page.getByTestId('new-group-open').click();
+  await page.getByTestId('group-title-input').fill(title);
+  for (const { address } of members) {
+    await page.locator(`[data-testid=group-member][data-address="${address}"]`).click();
+  }
+  await page.getByTestId('group-create-button').click();
+  await expect(page.getByTestId('composer-input')).toBeVisible();
+}
+
 /** The new device asks with the link that the old one shows; both stop at the code that is to be compared. */
 export async function asksToBeLinked(old: Person, fresh: Person, name: string): Promise<void> {
   await settingsPage(old, 'devices');

@@ -1,4 +1,5 @@
 // Three people: two on the screen, one on the command line.
+import { foundsGroup } from './deeds';
 import { expect, test } from './fixture';
 
 test('a group of three is founded on the screen, and everybody reads everybody', async ({ world }) => {
@@ -7,13 +8,7 @@ test('a group of three is founded on the screen, and everybody reads everybody',
   await carol.adds(alice);
   await expect(alice.row('carol')).toBeVisible();
 
-  await alice.page.getByTestId('new-group-open').click();
-  await alice.page.getByTestId('group-title-input').fill('Weekend hike');
-  for (const person of [bob, carol]) {
-    await alice.page.locator(`[data-testid=group-member][data-address="${person.address}"]`).click();
-  }
-  await alice.page.getByTestId('group-create-button').click();
-  await expect(alice.page.getByTestId('composer-input')).toBeVisible();
+  await foundsGroup(alice, 'Weekend hike', [bob, carol]);
   await expect(alice.page.getByTestId('conversation-subtitle')).toHaveText('3 members');
   await alice.writes('Who brings the map?');
 

@@ -1,5 +1,6 @@
 // Who is in a group: changed on one screen, seen on the others.
 import { drawnPicture } from '../visual/screens';
+import { foundsGroup } from './deeds';
 import { expect, test, type Person, type World } from './fixture';
 
 /** Alice's group with Bob and Carol; Alice and Bob have their pages open on it, Alice with its details. */
@@ -8,12 +9,7 @@ async function choir(world: World): Promise<[Person, Person, Person]> {
   const carol = await world.member('carol');
   await carol.adds(alice);
   await expect(alice.row('carol')).toBeVisible();
-  await alice.page.getByTestId('new-group-open').click();
-  await alice.page.getByTestId('group-title-input').fill('Choir');
-  for (const person of [bob, carol]) {
-    await alice.page.locator(`[data-testid=group-member][data-address="${person.address}"]`).click();
-  }
-  await alice.page.getByTestId('group-create-button').click();
+  await foundsGroup(alice, 'Choir', [bob, carol]);
   await alice.writes('Welcome');
   await bob.opens('Choir');
   await expect(bob.message('Welcome')).toBeVisible();

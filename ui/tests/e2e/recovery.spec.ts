@@ -70,9 +70,15 @@ for (const from of ['file', 'server'] as const) {
     await expect(page.getByTestId('restore-button')).toBeDisabled();
     await types(back, words);
     await page.getByTestId('restore-button').click();
+    // What was found is looked at before anything of the account is changed.
+    await expect(page.getByTestId('restore-found')).toContainText(/Today, .*Messages2Contacts1/, SOON);
+    await page.getByTestId('restore-use').click();
+    await expect(page.getByTestId('restored')).toContainText('Restored from the backup made today', SOON);
+    await page.getByTestId('restored-done').click();
     await goesOn(back, bob);
     await settingsPage(back, 'recovery');
     await expect(page.getByTestId('phrase-confirmed')).toBeVisible();
+    await expect(page.getByTestId('restored-here')).toContainText('Restored on this device: today');
     await settingsPage(back, 'devices');
     await expect(page.getByTestId('device-row')).toHaveCount(1, SOON);
     await expect(page.getByTestId('device-row')).toContainText('This device');

@@ -1,4 +1,5 @@
 // A group with members of two servers that never speak to each other, with one of them down for a while.
+import { foundsGroup } from './deeds';
 import { expect, test, type Person } from './fixture';
 
 test.describe.configure({ timeout: 300_000 });
@@ -18,12 +19,7 @@ test('people of two servers have a group, and it goes on while either server is 
   await carol.open();
   await expect(alice.row('carol')).toBeVisible(SOON);
 
-  await alice.page.getByTestId('new-group-open').click();
-  await alice.page.getByTestId('group-title-input').fill('Choir');
-  for (const person of [bob, carol]) {
-    await alice.page.locator(`[data-testid=group-member][data-address="${person.address}"]`).click();
-  }
-  await alice.page.getByTestId('group-create-button').click();
+  await foundsGroup(alice, 'Choir', [bob, carol]);
   await alice.writes('From one server');
   const everybody = [alice, bob, carol];
   for (const person of [bob, carol]) {
@@ -67,11 +63,8 @@ test('people of two servers have a group, and it goes on while either server is 
 
 test('somebody on another server joins a group by its link', async ({ world }) => {
   const there = await world.server('elsewhere');
-  const [alice] = await world.pair();
-  await alice.page.getByTestId('new-group-open').click();
-  await alice.page.getByTestId('group-title-input').fill('Neighbours');
-  await alice.page.getByTestId('group-member').first().click();
-  await alice.page.getByTestId('group-create-button').click();
+  const [alice, bob] = await world.pair();
+  await foundsGroup(alice, 'Neighbours', [bob]);
   await alice.writes('Who lives next door?');
   await alice.page.getByTestId('details-open').click();
   await alice.page.getByTestId('group-invite-open').click();

@@ -1,5 +1,5 @@
 // Devices, words and backups, against the imagined world.
-import { WORDS } from '../../dev/recovery.mjs';
+import { NO_BACKUP, WORDS } from '../../dev/recovery.mjs';
 import { deed, expect, NOW, open, test } from './fixture';
 
 test('a device is named and removed, with or without the words', async ({ page }) => {
@@ -86,6 +86,7 @@ test('back leads from the other beginnings to the first', async ({ page }) => {
 });
 
 test('an account is restored with words that are completed as they are typed', async ({ page }) => {
+  await page.clock.setFixedTime(NOW + 48 * 60 * 60 * 1000);
   await open(page, 'first-run', '#/chats?begin=restore');
   await page.getByTestId('restore-address').fill('mira@home.example.org');
   await page.getByLabel('Word 1', { exact: true }).focus();
@@ -101,8 +102,32 @@ test('an account is restored with words that are completed as they are typed', a
   await expect(page.getByTestId('restore-button')).toBeDisabled();
   await page.getByLabel('Word 24', { exact: true }).fill('art');
   await page.getByTestId('restore-button').click();
+  await expect(page.getByTestId('restore-found')).toContainText(/19 Nov.*12,043.*37/);
+  // Back from what was found, the words are still there.
+  await page.getByTestId('restore-other').click();
+  await expect(page.getByLabel('Word 24', { exact: true })).toHaveValue('art');
+  await page.getByTestId('restore-button').click();
+  await page.getByTestId('restore-devices-keep').click();
+  await page.getByTestId('restore-use').click();
+  await expect(page.getByTestId('restored')).toContainText(/made 19 Nov.*comes back from other people/);
+  await page.getByTestId('restored-done').click();
   await expect(page.getByText('No chats yet')).toBeVisible();
-  expect((await deed(page, 'told')).restored).toEqual({ phrase: WORDS.join(' '), address: 'mira@home.example.org' });
+  expect((await deed(page, 'told')).restored).toEqual({ phrase: WORDS.join(' '), address: 'mira@home.example.org', keep_devices: true });
+});
+
+test('where there is no backup, that is said before anything is changed, and after', async ({ page }) => {
+  await open(page, 'first-run', '#/chats?begin=restore');
+  await deed(page, 'backup', { at: null, messages: 0, contacts: 0, words: NO_BACKUP });
+  await page.getByTestId('restore-address').fill('mira@home.example.org');
+  await page.getByLabel('Word 1', { exact: true }).fill(WORDS.join(' '));
+  await page.getByTestId('restore-button').click();
+  await expect(page.getByRole('heading', { name: 'There is no backup' })).toBeVisible();
+  await expect(page.getByTestId('restore-found-words')).toContainText('without contacts');
+  await page.getByTestId('restore-use').click();
+  await expect(page.getByTestId('restored')).toContainText('There was no backup');
+  await page.getByTestId('restored-done').click();
+  await page.goto('#/settings/recovery');
+  await expect(page.getByTestId('restored-here')).toContainText('There was no backup');
 });
 
 test('an account is restored from a file', async ({ page }) => {
@@ -111,6 +136,8 @@ test('an account is restored from a file', async ({ page }) => {
   await page.getByTestId('restore-file').setInputFiles({ name: 'aside-mira.age', mimeType: 'application/octet-stream', buffer: Buffer.from('age!') });
   await page.getByLabel('Word 1', { exact: true }).fill(WORDS.join(' '));
   await page.getByTestId('restore-button').click();
+  await page.getByTestId('restore-use').click();
+  await page.getByTestId('restored-done').click();
   await expect(page.getByText('No chats yet')).toBeVisible();
   expect((await deed(page, 'told')).restored['file']).toBe(Buffer.from('age!').toString('base64'));
 });

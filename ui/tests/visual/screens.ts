@@ -1,6 +1,7 @@
 // Every screen in its states, and how to get there.
 import type { Page } from '@playwright/test';
-import { deed, expect } from './fixture';
+import { NEWER_KEYS, NO_BACKUP, WORDS } from '../../dev/recovery.mjs';
+import { deed, expect, NOW } from './fixture';
 
 export interface Screen {
   name: string;
@@ -36,6 +37,13 @@ async function givePicture(page: Page): Promise<void> {
   const buffer = await drawnPicture(page, 640, 400);
   await page.getByTestId('group-picture-file').setInputFiles({ name: 'garden.png', mimeType: 'image/png', buffer });
   await expect(page.getByTestId('crop-view')).toBeVisible();
+}
+
+async function findsBackup(page: Page): Promise<void> {
+  await page.getByTestId('restore-address').fill('mira@home.example.org');
+  await page.getByLabel('Word 1', { exact: true }).fill(WORDS.join(' '));
+  await page.getByTestId('restore-button').click();
+  await expect(page.getByTestId('restore-found')).toBeVisible();
 }
 
 export const screens: Screen[] = [
@@ -177,6 +185,35 @@ export const screens: Screen[] = [
       await page.getByLabel('Word 1', { exact: true }).fill('art ab');
       await page.getByLabel('Word 4', { exact: true }).fill('nonsens');
       await page.getByLabel('Word 5', { exact: true }).pressSequentially('ga');
+    },
+  },
+  { name: 'restore-found', world: 'first-run', at: '#/chats?begin=restore', act: findsBackup },
+  {
+    name: 'restore-found-older',
+    world: 'first-run',
+    at: '#/chats?begin=restore',
+    act: async (page) => {
+      await deed(page, 'backup', { at: NOW - 400 * 24 * 60 * 60 * 1000, words: NEWER_KEYS });
+      await findsBackup(page);
+    },
+  },
+  {
+    name: 'restore-found-none',
+    world: 'first-run',
+    at: '#/chats?begin=restore',
+    act: async (page) => {
+      await deed(page, 'backup', { at: null, messages: 0, contacts: 0, words: NO_BACKUP });
+      await findsBackup(page);
+    },
+  },
+  {
+    name: 'restored',
+    world: 'first-run',
+    at: '#/chats?begin=restore',
+    act: async (page) => {
+      await findsBackup(page);
+      await page.getByTestId('restore-use').click();
+      await expect(page.getByTestId('restored')).toBeVisible();
     },
   },
   { name: 'recovery', world: 'busy', at: '#/settings/recovery' },

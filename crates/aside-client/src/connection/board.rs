@@ -45,6 +45,19 @@ struct Line {
     advice: Option<String>,
     /// Why the engine closes the connection, until it is closed.
     closing: Option<&'static str>,
+    /// It has lasted for [`super::STANDS_AFTER`].
+    stood: bool,
+    /// The engine closed the last one before it had stood: the next is likely to end the same way, and is not called
+    /// well before it has.
+    was_closed_early: bool,
+}
+
+impl Line {
+    fn stands(&mut self) {
+        self.status = Status::Connected;
+        self.advice = None;
+        self.prospect = Prospect::MayHeal;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -74,19 +87,39 @@ impl Board {
     /// A connection is being made for the first time.
     pub fn connecting(&self, wanted: &Wanted) {
         let server = wanted.server.address.to_string();
-        let line =
-            Line { prospect: Prospect::MayHeal, server, status: Status::Connecting, advice: None, closing: None };
+        let status = Status::Connecting;
+        let line = Line {
+            server,
+            advice: None,
+            closing: None,
+            stood: false,
+            was_closed_early: false,
+            status,
+            prospect: Prospect::MayHeal,
+        };
         let mut state = self.state();
         state.lines.insert(wanted.link, line);
         self.settle(state);
     }
 
-    /// It stands.
+    /// It was made. Where the engine closed the one before at once, what was said of that stays until [`Board::stands`]:
+    /// the server of a suspended account takes every connection, and refuses to sign in after.
     pub fn connected(&self, link: Link) {
         self.change(link, |line| {
-            line.status = Status::Connected;
-            line.advice = None;
-            line.prospect = Prospect::MayHeal;
+            if !line.was_closed_early {
+                line.stands();
+            }
+        });
+    }
+
+    /// It was not closed for [`super::STANDS_AFTER`].
+    pub fn stands(&self, link: Link) {
+        self.change(link, |line| {
+            if line.closing.is_none() {
+                line.stood = true;
+                line.was_closed_early = false;
+                line.stands();
+            }
         });
     }
 
@@ -97,11 +130,16 @@ impl Board {
 
     /// It ended, and is made again.
     pub fn lost(&self, link: Link) {
-        self.change(link, |line| match line.closing.take() {
-            None => line.status = Status::Connecting,
-            Some(reason) => {
-                line.status = Status::Offline;
-                line.advice = Some(format!("The connection was closed: {reason}."));
+        self.change(link, |line| {
+            let stood = std::mem::take(&mut line.stood);
+            match line.closing.take() {
+                None if line.was_closed_early => {}
+                None => line.status = Status::Connecting,
+                Some(reason) => {
+                    line.was_closed_early = !stood;
+                    line.status = Status::Offline;
+                    line.advice = Some(format!("The connection was closed: {reason}."));
+                }
             }
         });
     }
@@ -201,5 +239,34 @@ mod tests {
         board.lost(account.link);
         assert_eq!(board.servers()[0].status, Status::Offline);
         assert!(board.servers()[0].advice.as_ref().unwrap().contains("broke the protocol"));
+    }
+
+    #[test]
+    fn what_is_said_of_a_closed_connection_stays_while_the_next_ones_are_closed_too() {
+        let account = wanted(ConnectionKind::Account);
+        let (changes, mut seen) = broadcast::channel(16);
+        let board = Board::new(changes);
+        board.connecting(&account);
+        board.connected(account.link);
+        board.closing(account.link, "your account is suspended");
+        board.lost(account.link);
+        let said = board.servers();
+        assert!(said[0].advice.as_ref().unwrap().contains("suspended"));
+        while seen.try_recv().is_ok() {}
+        for _ in 0..3 {
+            board.connected(account.link);
+            assert_eq!(board.servers(), said);
+            board.closing(account.link, "your account is suspended");
+            board.lost(account.link);
+        }
+        assert!(seen.try_recv().is_err(), "nobody who looks is told of a change");
+        board.connected(account.link);
+        board.stands(account.link);
+        assert_eq!((board.servers()[0].status, &board.servers()[0].advice), (Status::Connected, &None));
+        // One that had stood says nothing about the next.
+        board.closing(account.link, "the server said goodbye");
+        board.lost(account.link);
+        board.connected(account.link);
+        assert_eq!(board.servers()[0].status, Status::Connected);
     }
 }

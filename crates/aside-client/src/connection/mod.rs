@@ -35,6 +35,9 @@ const START_JITTER: Duration = Duration::from_millis(100);
 /// A connection that stood this long starts the backoff from its beginning.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 
+/// A connection that lasted this long was not refused: signing in takes one round trip.
+const STANDS_AFTER: Duration = Duration::from_secs(3);
+
 /// Keeps the wanted connections.
 pub struct Connections {
     /// What the engine wants.
@@ -144,7 +147,15 @@ impl Keeper {
             return;
         }
         self.board.connected(link);
-        let ended = pump::pump(session.socket, link, &self.engine, frames, &self.stop).await;
+        let pump = pump::pump(session.socket, link, &self.engine, frames, &self.stop);
+        let mut pump = std::pin::pin!(pump);
+        let ended = tokio::select! {
+            ended = &mut pump => ended,
+            () = tokio::time::sleep(STANDS_AFTER) => {
+                self.board.stands(link);
+                pump.await
+            }
+        };
         tracing::info!(?ended, "a connection ended");
         // The engine is gone only when the client stops.
         let _ = self.engine.send(Message::Network(Input::Disconnected { link })).await;

@@ -182,10 +182,18 @@ pub async fn look(Extract(app): Extract<App>, Body(body): Body<Restore>) -> Answ
     }
 }
 
+/// `POST /api/recovery/use`
+#[derive(Deserialize, JsonSchema)]
+pub struct Use {
+    /// Absent: as the call said that found the backup.
+    keep_devices: Option<bool>,
+}
+
 /// `POST /api/recovery/use`: goes on with the backup that was found; answers when the account is back.
-pub async fn use_found(Extract(app): Extract<App>) -> Answer<State> {
+pub async fn use_found(Extract(app): Extract<App>, body: Option<Json<Use>>) -> Answer<State> {
     let _one_at_a_time = app.joining.lock().await;
-    app.engine.command(Command::UseBackup).await?;
+    let lost = body.and_then(|Json(body)| body.keep_devices).map(lost_devices);
+    app.engine.command(Command::UseBackup { lost }).await?;
     ended(&app).await?;
     Ok(Json(app.state().await?))
 }
@@ -196,9 +204,13 @@ pub async fn forget(Extract(app): Extract<App>) -> Result<StatusCode, ApiError> 
     Ok(StatusCode::NO_CONTENT)
 }
 
+fn lost_devices(keep: bool) -> LostDevices {
+    if keep { LostDevices::Keep } else { LostDevices::Revoke }
+}
+
 async fn begin(app: &App, body: Restore, look: Look) -> Result<(), ApiError> {
     let from = source(app, &body).await?;
-    let lost = if body.keep_devices { LostDevices::Keep } else { LostDevices::Revoke };
+    let lost = lost_devices(body.keep_devices);
     let phrase = TypedPhrase::new(body.phrase);
     // One that only looked, and was left, is not in the way.
     app.engine.command(Command::ForgetRestore).await?;

@@ -96,6 +96,11 @@ pub(crate) struct Linking {
     next_try_ms: i64,
 }
 
+/// Whether this device is being linked: what the others have has not all come yet.
+pub(crate) fn is_under_way(db: &Connection) -> Result<bool, EngineError> {
+    Ok(db.prepare_cached("SELECT 1 FROM linking WHERE state <> ?")?.exists([State::Failed as i64])?)
+}
+
 /// Reads the row, if a link was accepted and is not through.
 pub(crate) fn load(db: &Connection) -> Result<Option<Linking>, EngineError> {
     let damaged = |_| EngineError::Damaged { what: "device link" };

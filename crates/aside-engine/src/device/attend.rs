@@ -9,7 +9,7 @@ use crate::channel::intent::{self, Intent, Newcomer};
 use crate::channel::take_group;
 use crate::context::Context;
 use crate::error::EngineError;
-use crate::input::{Change, ConnectionKind, Link};
+use crate::input::{Change, ConnectionKind, Link, ServerId};
 use crate::job::{self, Job, JobId};
 use crate::network::Flight;
 use aside_mls::KeyPackageError;
@@ -67,10 +67,30 @@ pub(crate) fn one(
         .prepare_cached("INSERT OR IGNORE INTO attending (channel) VALUES (?)")?
         .execute(params![channel.0])?
         == 1;
-    match is_new {
-        true => job::add_at(context, identity.server, &Job::FetchOwnKeyPackages(channel), due_ms),
-        false => Ok(()),
+    let fetch = Job::FetchOwnKeyPackages(channel);
+    match (is_new, haste) {
+        (true, _) => job::add_at(context, identity.server, &fetch, due_ms),
+        // What was to wait for others has become this device's own task.
+        (false, Haste::AtOnce) => job::hurry(context, identity.server, &fetch),
+        (false, Haste::OthersFirst) => Ok(()),
     }
+}
+
+/// The anonymous connection to a server is back: a fetch that was put off there need not wait its pause out. One that
+/// waits for others still does.
+pub(crate) fn reconnected(heart: &Heart, context: &Context<'_>, server: ServerId) -> Result<(), EngineError> {
+    if heart.identity.as_ref().is_none_or(|identity| identity.server != server) {
+        return Ok(());
+    }
+    let mut statement = context.db.prepare_cached("SELECT channel FROM attending")?;
+    let channels = statement.query_map([], |row| Ok(ChannelId(row.get(0)?)))?.collect::<Result<Vec<_>, _>>()?;
+    for channel in channels {
+        let fetch = Job::FetchOwnKeyPackages(channel);
+        if job::was_put_off(context, server, &fetch)? {
+            job::hurry(context, server, &fetch)?;
+        }
+    }
+    Ok(())
 }
 
 type Compared = (Vec<Device>, Vec<aside_protocol::id::DeviceId>);

@@ -8,6 +8,7 @@ use super::{DeviceLetter, accept, row};
 use crate::Heart;
 use crate::account::Identity;
 use crate::channel;
+use crate::content::MessageId;
 use crate::context::{Context, sql, to_store};
 use crate::conversation::ConversationId;
 use crate::error::EngineError;
@@ -292,17 +293,51 @@ fn take_history(heart: &mut Heart, context: &mut Context<'_>, history: &History)
         let Value::Blob(bytes) = value else { continue };
         let Ok(message) = <[u8; 32]>::try_from(bytes.as_slice()) else { continue };
         channel::receive::take_once(context, &message)?;
-        timeline::catch_up(context, &crate::content::MessageId(message))?;
+        timeline::catch_up(context, &MessageId(message))?;
     }
     for member in &history.roster {
         let known = server::find_pin(context.db, &member.server)?;
         let server = known.map_or_else(|| server::remember(context, &member.server), Ok)?;
         add_to_roster(context, &history.channel, member, server)?;
     }
+    into_kept_places(context, id)?;
     // Read cursors point at messages, which are here by now.
     sync::apply_chat(heart, context, &history.chat)?;
     sync::unsynced_chat(context, &id)?;
     context.changed(Change::Conversation(id));
+    Ok(())
+}
+
+/// A restored device has what was said before its backup, and keeps places free for what came between that and its
+/// return. What a history brings of it belongs there, and not above the backup; a note stands behind what it stood behind.
+pub(crate) fn into_kept_places(context: &Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached(
+        "SELECT m.id, m.seq, (SELECT g.position + m.seq - g.from_seq FROM gaps g
+                              WHERE g.channel = m.channel AND m.seq BETWEEN g.from_seq AND g.to_seq)
+         FROM messages m WHERE m.conversation = ?1 AND m.position < 0
+         AND EXISTS (SELECT 1 FROM gaps g WHERE g.conversation = ?1) ORDER BY m.position",
+    )?;
+    let rows = statement
+        .query_map(params![id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<Vec<(MessageId, Option<i64>, Option<i64>)>, _>>()?;
+    drop(statement);
+    let mut place = context.db.prepare_cached("UPDATE messages SET position = ? WHERE id = ?")?;
+    let mut taken = context.db.prepare_cached("SELECT 1 FROM messages WHERE conversation = ? AND position = ?")?;
+    let mut before = None;
+    for (message, seq, kept) in rows {
+        before = match (seq, kept, before) {
+            (_, Some(kept), _) => Some(kept),
+            // What led to a note has a place of its own in the log, mostly.
+            (None, None, Some(before)) => {
+                let behind = i64::saturating_add(before, 1);
+                (!taken.exists(params![id, behind])?).then_some(behind)
+            }
+            _ => None,
+        };
+        if let Some(position) = before {
+            place.execute(params![position, message])?;
+        }
+    }
     Ok(())
 }
 

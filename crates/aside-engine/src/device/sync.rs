@@ -6,6 +6,7 @@
 //! devices. An item that is not in the log yet will come behind everything that was read: what others say of the same
 //! thing meanwhile is passed over.
 
+use super::accept;
 use super::row;
 use super::rows::{self, Existing, Rows, Value};
 use crate::Heart;
@@ -158,8 +159,7 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), E
         return Ok(());
     }
     let Some(own) = own_conversation(context.db)? else {
-        // The kept devices are told once one of them has let this one in.
-        return if row::waits_for_kept(context.db)? { Ok(()) } else { settled(context) };
+        return wait(heart, context);
     };
     let mut batch: Vec<Item> = Vec::new();
     for key in keys {
@@ -178,6 +178,22 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), E
     }
     heart.stirred.extend(own.channel);
     Ok(())
+}
+
+/// Before there is a channel to tell it in: another device will let this one in, or there is none.
+fn wait(heart: &Heart, context: &Context<'_>) -> Result<(), EngineError> {
+    let (standing, own) = (row::standing(context.db)?, heart.identity.as_ref().map(|identity| identity.device()));
+    let (own, others): (Vec<_>, Vec<_>) = standing.into_iter().partition(|device| Some(device.id) == own);
+    if accept::is_under_way(context.db)? {
+        // What else was written down is not a person's doing: the rest of what the others have is on its way. How far was
+        // read only grows.
+        context.db.execute("DELETE FROM unsynced WHERE in_flight = 0 AND item NOT LIKE 'chats:%'", [])?;
+        return Ok(());
+    }
+    match own.is_empty() || others.is_empty() {
+        true => settled(context),
+        false => Ok(()),
+    }
 }
 
 fn queue(context: &mut Context<'_>, own: ConversationId, batch: &Vec<Item>) -> Result<(), EngineError> {

@@ -12,7 +12,7 @@ use crate::heal::follow::{self, Claim};
 use crate::heal::refound::Predecessor;
 use crate::heal::rejoin::{self, Expected};
 use crate::heal::{self, Fault};
-use crate::server;
+use crate::{device, server};
 use aside_mls::{JoinError, Member};
 use aside_protocol::id::{ChannelId, DeviceId};
 use aside_protocol::identity::MemberCredential;
@@ -67,6 +67,8 @@ fn rejoin(
     let roster = (&letter.adder_record, &letter.adder_token);
     channel::add_to_roster(context, row.id, &sender.address, adder_server, roster.0, roster.1)?;
     rejoin::done(heart, context, row, group, letter.anchor)?;
+    // A history that another device gave may have come first.
+    device::bundle::into_kept_places(context, row.conversation)?;
     welcome::announce(heart, context, row.conversation, &sender.address)
 }
 

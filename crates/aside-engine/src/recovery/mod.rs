@@ -154,7 +154,7 @@ pub(crate) fn command(heart: &mut Heart, context: &mut Context<'_>, command: Com
         }
         Command::TakeBackupFile { part, bytes } => restore::take_file(heart, context, part, &bytes),
         Command::Restore { phrase, from, lost, look } => restore::begin(heart, context, &phrase, from, (lost, look)),
-        Command::UseBackup => restore::use_found(heart, context),
+        Command::UseBackup { lost } => restore::use_found(heart, context, lost),
         Command::ForgetRestore => restore::forget(heart, context),
         Command::ConfirmPhrase { phrase } => confirm::confirm(heart, context, &phrase),
         _ => Ok(Answer::Done),

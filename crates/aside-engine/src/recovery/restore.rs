@@ -165,12 +165,17 @@ pub(crate) fn begin(
 }
 
 /// The person has looked at what was found: it goes on.
-pub(crate) fn use_found(heart: &mut Heart, context: &mut Context<'_>) -> Result<Answer, CommandError> {
+pub(crate) fn use_found(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    lost: Option<LostDevices>,
+) -> Result<Answer, CommandError> {
     let Some(restoring) = &mut heart.recovery.restoring else { return Err(CommandError::NothingFound) };
     if restoring.found.take().is_none() {
         return Err(CommandError::NothingFound);
     }
     restoring.look = Look::UseAtOnce;
+    restoring.lost = lost.unwrap_or(restoring.lost);
     context.changed(Change::State);
     // If the connection broke meanwhile, the next one comes to the same step by itself.
     ask(heart, context, Request::GetAccount, Step::Account);
