@@ -21,13 +21,14 @@ const REGRESSIONS: [(u64, u32, &str); 12] = [
 ];
 
 /// Seeds that once broke a promise in worlds whose devices lose group state, under plan 2, and what it was.
-const DAMAGED: [(u64, &str); 13] = [
+const DAMAGED: [(u64, &str); 14] = [
     (1, "of a conversation with two logs only one was healed"),
     (12, "a message was taken back in a group that its author had left, and waited for ever"),
     (14, "two who founded their conversation anew at once gave each other's channel up"),
     (22, "what stood behind a leaf's replacement in a channel that was given up was never asked for"),
     (24, "an admin who could not read it never heard that somebody had left"),
     (27, "somebody who was leaving was not healed, and never left"),
+    (30, "somebody who was leaving did not follow into a new channel, and never left"),
     (31, "state that was lost while a channel was being made was not noticed"),
     (34, "a group whose every member had lost its state, or left, was never founded anew"),
     (45, "a Welcome from before the end of a membership was taken for a new one"),

@@ -407,11 +407,17 @@ fn show_pending(
     let peer = letter.conversation.is_none().then_some(&sender.address);
     match conversation::find(context.db, &id)? {
         None => conversation::insert(context, id, sender.address.name.as_str(), peer, State::Pending),
+        Some(row) if stays_leaving(&row, letter) => Ok(()),
         Some(row) if row.state.is_out() || row.state == State::Request => {
             conversation::set_state(context, id, State::Pending)
         }
         Some(_) => Ok(()),
     }
+}
+
+/// Whoever was leaving when the others went on in a new channel goes there to say so.
+fn stays_leaving(row: &conversation::Conversation, letter: &WelcomeLetter) -> bool {
+    row.state == State::Leaving && letter.predecessor.is_some()
 }
 
 /// Joins the group and writes its channel down; reading begins at the anchor.
@@ -459,7 +465,9 @@ pub(super) fn join(
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
     let members = group.members()?;
     contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
-    if conversation::find(context.db, &id)?.is_some_and(|row| row.state.is_out()) {
+    let row = conversation::find(context.db, &id)?;
+    let is_leaving = row.as_ref().is_some_and(|row| stays_leaving(row, letter));
+    if !is_leaving && row.is_some_and(|row| row.state.is_out()) {
         conversation::forget_standings(context, id)?;
     }
     conversation::show_group(context, id, &members, &group.metadata()?)?;
@@ -468,10 +476,12 @@ pub(super) fn join(
         timeline::note(context, id, &sender.address, &words)?;
     }
     heart.groups.insert(letter.channel, group);
-    conversation::set_state(context, id, State::Active)?;
+    if !is_leaving {
+        conversation::set_state(context, id, State::Active)?;
+        let rotate_at = first_rotation(heart, context, members.len());
+        channel::set_rotation(context, letter.channel, Some(rotate_at))?;
+    }
     choose_channel(heart, context, (id, letter), known, &members)?;
-    let rotate_at = first_rotation(heart, context, members.len());
-    channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     announce(heart, context, id, &sender.address)?;
     if letter.own.is_none() {
         conversation::touch(context, id)?;
