@@ -409,6 +409,8 @@ fn show_pending(
         None => conversation::insert(context, id, sender.address.name.as_str(), peer, State::Pending),
         Some(row) if stays_leaving(&row, letter) => Ok(()),
         Some(row) if row.state.is_out() || row.state == State::Request => {
+            // Who was on the way in or out when this person was last here need not be any more.
+            conversation::forget_standings(context, id)?;
             conversation::set_state(context, id, State::Pending)
         }
         Some(_) => Ok(()),
@@ -465,11 +467,7 @@ pub(super) fn join(
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
     let members = group.members()?;
     contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
-    let row = conversation::find(context.db, &id)?;
-    let is_leaving = row.as_ref().is_some_and(|row| stays_leaving(row, letter));
-    if !is_leaving && row.is_some_and(|row| row.state.is_out()) {
-        conversation::forget_standings(context, id)?;
-    }
+    let is_leaving = conversation::find(context.db, &id)?.is_some_and(|row| stays_leaving(&row, letter));
     conversation::show_group(context, id, &members, &group.metadata()?)?;
     if is_group && known.is_none() && letter.own.is_none() {
         let words = format!("{} added you to the group", sender.address.name);
