@@ -234,6 +234,17 @@ pub(crate) fn later(context: &mut Context<'_>, ids: &[i64]) -> Result<(), Engine
     Ok(())
 }
 
+/// Of some intents, those that add a device become ones that put it in with a fresh leaf, whether or not it has one.
+pub(super) fn swap_added(context: &mut Context<'_>, channel: ChannelId, ids: &[i64]) -> Result<(), EngineError> {
+    for wanted in due(context, &channel)?.into_iter().filter(|wanted| ids.contains(&wanted.id)) {
+        if let Intent::Add(newcomer) = wanted.intent {
+            done(context, &[wanted.id])?;
+            want(context, channel, &Intent::Swap(newcomer))?;
+        }
+    }
+    Ok(())
+}
+
 /// Another member's commit added these KeyPackages: nobody adds them again.
 pub(super) fn others_added(context: &Context<'_>, channel: &ChannelId, references: &[Hash]) -> Result<(), EngineError> {
     if references.is_empty() {

@@ -56,11 +56,11 @@ pub(crate) fn stop(
     fault::put(heart, context, channel, fault)
 }
 
-/// Forgets the group state. What it had encrypted will be encrypted anew, under the same message ids.
+/// Forgets the group state. What it had encrypted will be encrypted anew, under the same message ids. A commit that was not
+/// acknowledged stays written down, for the server may have taken it: whom it added is seen to when this device is back.
 pub(super) fn forget_group(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId) -> Result<(), EngineError> {
     heart.groups.remove(&id);
     heart.mls.on(context.db).delete_group(&GroupId(id.0))?;
-    context.db.prepare_cached("DELETE FROM pending_commits WHERE channel = ?")?.execute(params![id.0])?;
     outbox::epoch_ended(context, id)
 }
 
