@@ -431,7 +431,11 @@ fn found(
     }
     let mut group = mls.create_group(&identity.signer, &identity.credential(), GroupId(id.0), &metadata)?;
     let credential = identity.credential();
-    let draft = CommitDraft { added: &packages, own_leaf: packages.is_empty().then_some(&credential), ..CommitDraft::default() };
+    let draft = CommitDraft {
+        added: &packages,
+        own_leaf: packages.is_empty().then_some(&credential),
+        ..CommitDraft::default()
+    };
     let added = group.commit(&mls, &identity.signer, &draft)?.newcomers;
     group.merge_pending(&mls)?;
     let epoch = group.epoch();
