@@ -21,19 +21,26 @@ const REGRESSIONS: [(u64, u32, &str); 12] = [
 ];
 
 /// Seeds that once broke a promise in worlds whose devices lose group state, under plan 2, and what it was.
-const DAMAGED: [(u64, &str); 12] = [
+const DAMAGED: [(u64, &str); 19] = [
     (1, "of a conversation with two logs only one was healed"),
     (12, "a message was taken back in a group that its author had left, and waited for ever"),
     (14, "two who founded their conversation anew at once gave each other's channel up"),
     (22, "what stood behind a leaf's replacement in a channel that was given up was never asked for"),
     (24, "an admin who could not read it never heard that somebody had left"),
     (27, "somebody who was leaving was not healed, and never left"),
+    (30, "somebody who was leaving did not follow into a new channel, and never left"),
     (31, "state that was lost while a channel was being made was not noticed"),
     (34, "a group whose every member had lost its state, or left, was never founded anew"),
     (45, "a Welcome from before the end of a membership was taken for a new one"),
     (47, "a Welcome that came after the conversation was founded anew opened the old channel again"),
     (51, "who was removed while it could not read asked for ever"),
+    (53, "who was left alone in a group that it had lost the state of waited for others for ever"),
+    (131, "who was removed while it could not read was not told that it missed what was said until then"),
     (138, "what nobody could give was not said to be gone, for others lacked it, too"),
+    (173, "whom a commit had added whose author lost the group before the acknowledgement never got in"),
+    (326, "who came back into a group saw others, who had been on the way in before, as being added for ever"),
+    (509, "founding anew that came to nothing without a network was not tried again before the next day"),
+    (515, "who had asked for a fresh leaf and was removed was brought back in by an answer that came late"),
 ];
 
 /// Worlds beside those: what two cores live through in well under a minute.

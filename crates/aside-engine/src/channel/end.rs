@@ -57,6 +57,9 @@ pub(crate) fn was_removed(
     told_by: &AccountAddress,
 ) -> Result<(), EngineError> {
     heal::given_up(context, channel)?;
+    // What was said up to then nobody gives it any more.
+    heal::gap::open_endless(heart, context, channel, &heal::Fault::MissingState)?;
+    heal::given_up(context, channel)?;
     let words =
         format!("While this device could not read it, somebody removed you from the group, says {}", told_by.name);
     taken_out(heart, context, channel, told_by, &words)

@@ -137,11 +137,11 @@ pub(crate) fn want_at(
     let (kind, subject) = intent.subject();
     if kind == REMOVE_ACCOUNT {
         // Whoever shall go is not waited for any more.
-        let adds = format!("{subject}/");
+        let devices = format!("{subject}/");
         context
             .db
-            .prepare_cached("DELETE FROM intents WHERE channel = ? AND kind = ? AND substr(subject, 1, ?) = ?")?
-            .execute(params![channel.0, ADD, adds.len(), adds])?;
+            .prepare_cached("DELETE FROM intents WHERE channel = ? AND kind IN (?, ?) AND substr(subject, 1, ?) = ?")?
+            .execute(params![channel.0, ADD, SWAP, devices.len(), devices])?;
     }
     // A new row with a new id: a commit that is under way with the old one must not strike this one out.
     context
@@ -234,6 +234,17 @@ pub(crate) fn later(context: &mut Context<'_>, ids: &[i64]) -> Result<(), Engine
     Ok(())
 }
 
+/// Of some intents, those that add a device become ones that put it in with a fresh leaf, whether or not it has one.
+pub(super) fn swap_added(context: &mut Context<'_>, channel: ChannelId, ids: &[i64]) -> Result<(), EngineError> {
+    for wanted in due(context, &channel)?.into_iter().filter(|wanted| ids.contains(&wanted.id)) {
+        if let Intent::Add(newcomer) = wanted.intent {
+            done(context, &[wanted.id])?;
+            want(context, channel, &Intent::Swap(newcomer))?;
+        }
+    }
+    Ok(())
+}
+
 /// Another member's commit added these KeyPackages: nobody adds them again.
 pub(super) fn others_added(context: &Context<'_>, channel: &ChannelId, references: &[Hash]) -> Result<(), EngineError> {
     if references.is_empty() {
@@ -264,6 +275,20 @@ pub(super) fn account_is_out(
         .db
         .prepare_cached("DELETE FROM intents WHERE channel = ? AND kind = ? AND subject = ?")?
         .execute(params![channel.0, REMOVE_ACCOUNT, address.to_string()])?;
+    Ok(())
+}
+
+/// A device is out with its account: a fresh leaf that it had asked for before would bring it back in.
+pub(super) fn device_is_out(
+    context: &Context<'_>,
+    channel: &ChannelId,
+    address: &AccountAddress,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("DELETE FROM intents WHERE channel = ? AND kind = ? AND subject = ?")?
+        .execute(params![channel.0, SWAP, device_subject(address, device)])?;
     Ok(())
 }
 

@@ -229,7 +229,8 @@ pub(super) fn may_have_leaf(group: &Group, sender: &MemberCredential) -> Result<
     Ok(has_claim && of_account.iter().all(continues))
 }
 
-/// Whether every other member, as this device last showed them, asks for a leaf as well: then nobody can give one.
+/// Whether every other member who has not left, as this device last showed them, asks for a leaf as well: then nobody can
+/// give one.
 pub(super) fn do_all_ask(heart: &Heart, context: &Context<'_>, standing: &Standing) -> Result<bool, EngineError> {
     let own = heart.identity.as_ref().map(|identity| identity.address.clone());
     let bodies: Vec<Vec<u8>> = context
@@ -244,9 +245,8 @@ pub(super) fn do_all_ask(heart: &Heart, context: &Context<'_>, standing: &Standi
     let members = conversation::members(context.db, standing.conversation)?;
     let mut others = members
         .iter()
-        .filter(|row| row.standing == conversation::Standing::Member && own.as_ref() != Some(&row.address))
-        .peekable();
-    Ok(others.peek().is_some() && others.all(|row| asking.contains(&row.address)))
+        .filter(|row| row.standing == conversation::Standing::Member && own.as_ref() != Some(&row.address));
+    Ok(others.all(|row| asking.contains(&row.address)))
 }
 
 /// A commit added these: what was asked with them is answered.

@@ -49,7 +49,9 @@ pub(crate) fn judge(
         None => may_found(heart, context, &old, sender, fault.as_ref())?,
     };
     let waits = fault.is_some_and(|standing| standing.fault.remedy() == fault::Remedy::Person && !standing.is_chosen);
-    Ok(match (may && !row.state.is_out(), waits) {
+    // Whoever is leaving says so in the new channel, where nobody has heard it yet.
+    let is_out = row.state.is_out() && row.state != conversation::State::Leaving;
+    Ok(match (may && !is_out, waits) {
         (false, _) => Claim::Refused,
         (true, false) => Claim::Follow(row.id),
         (true, true) => Claim::Later,

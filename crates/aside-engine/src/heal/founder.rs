@@ -51,7 +51,10 @@ impl Agreed {
     pub fn last_shown(context: &Context<'_>, conversation: &Conversation) -> Result<Self, EngineError> {
         let mut members = conversation::members(context.db, conversation.id)?;
         members.retain(|member| member.standing == conversation::Standing::Member);
-        let admins: Vec<_> = members.iter().filter(|row| row.is_admin).map(|row| row.address.clone()).collect();
+        // Of a group that everybody else has left, the last one is the admin.
+        let is_alone = members.len() == 1;
+        let admins: Vec<_> =
+            members.iter().filter(|row| row.is_admin || is_alone).map(|row| row.address.clone()).collect();
         let picture = conversation::picture(context.db, &conversation.id)?;
         let metadata = Metadata {
             title: conversation.title.clone(),

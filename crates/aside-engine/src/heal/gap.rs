@@ -115,7 +115,7 @@ pub(crate) fn open(
 
 /// Entries behind a device's place in a channel that is given up, to whatever end the log will have had. Where it had
 /// stopped for what stands there, nobody reads on; where it has lost its keys, others do.
-pub(super) fn open_endless(
+pub(crate) fn open_endless(
     heart: &mut Heart,
     context: &mut Context<'_>,
     channel: &Channel,

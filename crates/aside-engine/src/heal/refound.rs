@@ -19,7 +19,7 @@ use crate::group;
 use crate::inbox::welcome::{Recipient, Welcomes};
 use crate::job::{self, Job, NewChannel};
 use crate::view::ConversationKind;
-use aside_mls::{CheckedKeyPackage, CommitDraft, CommitStatement, GroupId, KeyPackageError, Metadata, MlsError};
+use aside_mls::{CheckedKeyPackage, CommitDraft, CommitStatement, GroupId, KeyPackageError, Metadata};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::{Position, first_head};
 use aside_protocol::frame::anonymous::DeviceKeyPackage;
@@ -84,16 +84,18 @@ pub(super) fn due_ms(
     }
     let pace = heart.options.heal;
     let is_direct = conversation.kind == ConversationKind::Direct;
-    let wait = match (standing.fault.remedy(), is_direct) {
-        (Remedy::Person, _) => 0,
-        (Remedy::ReAddOrReFound, _) => pace.refound_after_ms,
-        (Remedy::ReAdd, true) if has_own_device(heart, context, standing)? => {
+    // Without their own state members know a group only as they last showed it: they wait until all of them ask.
+    let is_readd = standing.fault.remedy() == Remedy::ReAdd;
+    if is_readd && !is_direct && !answer::do_all_ask(heart, context, standing)? {
+        return Ok(None);
+    }
+    let wait = match standing.fault.remedy() {
+        Remedy::Person => 0,
+        Remedy::ReAdd if has_own_device(heart, context, standing)? => {
             pace.refound_alone_after_ms.saturating_mul(OWN_DEVICES_FACTOR)
         }
-        (Remedy::ReAdd, true) => pace.refound_alone_after_ms,
-        // Without their own state members know the group only as they last showed it: they wait until all of them ask.
-        (Remedy::ReAdd, false) if answer::do_all_ask(heart, context, standing)? => pace.refound_after_ms,
-        (Remedy::ReAdd, false) => return Ok(None),
+        Remedy::ReAdd if is_direct => pace.refound_alone_after_ms,
+        Remedy::ReAdd | Remedy::ReAddOrReFound => pace.refound_after_ms,
     };
     let is_allowed = standing.is_chosen || standing.fault.remedy() != Remedy::Person;
     let Some(rank) = rank(heart, context, &conversation, standing)?.filter(|_| is_allowed) else { return Ok(None) };
@@ -364,8 +366,13 @@ pub(super) fn found_if_complete(
     end(context, id)?;
     let Some(conversation) = conversation::find(context.db, &id)? else { return Ok(()) };
     let standing = fault::of_channel(context.db, &predecessor.channel)?;
-    // Nobody can be reached, or it has healed meanwhile.
-    let (false, Some(standing)) = (newcomers.is_empty(), standing) else { return Ok(()) };
+    // Otherwise it has healed meanwhile.
+    let Some(standing) = standing else { return Ok(()) };
+    // Nobody can be reached. Only who is left alone in a group goes on alone.
+    let is_alone = conversation.peer.is_none() && expected(heart, context, &conversation, &standing)?.is_empty();
+    if newcomers.is_empty() && !is_alone {
+        return Ok(());
+    }
     let metadata = match &conversation.peer {
         Some(_) => None,
         None => match agreed(heart, context, &conversation, &standing)? {
@@ -423,8 +430,13 @@ fn found(
         }
     }
     let mut group = mls.create_group(&identity.signer, &identity.credential(), GroupId(id.0), &metadata)?;
-    let draft = CommitDraft { added: &packages, ..CommitDraft::default() };
-    let added = group.commit(&mls, &identity.signer, &draft)?.newcomers.ok_or(MlsError::NoPendingCommit)?;
+    let credential = identity.credential();
+    let draft = CommitDraft {
+        added: &packages,
+        own_leaf: packages.is_empty().then_some(&credential),
+        ..CommitDraft::default()
+    };
+    let added = group.commit(&mls, &identity.signer, &draft)?.newcomers;
     group.merge_pending(&mls)?;
     let epoch = group.epoch();
     let keys = group.channel_keys(&mls, &id)?.public();
@@ -441,7 +453,11 @@ fn found(
         intent::want(context, id, &Intent::Add(newcomer))?;
     }
     let devices = newcomers.into_iter().map(|newcomer| (newcomer.recipient, newcomer.reference));
-    let new = NewChannel { epoch, keys, welcomes: Welcomes::cut(epoch, &added, devices)? };
+    let welcomes = match added {
+        Some(added) => Welcomes::cut(epoch, &added, devices)?,
+        None => Welcomes { epoch, ratchet_tree: Vec::new().into(), slices: Vec::new() },
+    };
+    let new = NewChannel { epoch, keys, welcomes };
     job::add(context, server, &Job::CreateChannel(id, new))
 }
 

@@ -4,7 +4,7 @@
 use super::fault::{self, Fault};
 use super::{Fork, ForkSign, count, gap, request};
 use crate::Heart;
-use crate::channel::{self, Channel, outbox};
+use crate::channel::{self, Channel, commit, outbox};
 use crate::context::Context;
 use crate::conversation::{self, Standing};
 use crate::error::EngineError;
@@ -111,7 +111,7 @@ pub(crate) fn done(
     // What was read up to here is compared with the anchor where both know it; what was not, is asked for.
     gap::open(heart, context, row, row.position.seq.saturating_add(1), anchor.seq)?;
     outbox::epoch_ended(context, row.id)?;
-    context.db.prepare_cached("DELETE FROM pending_commits WHERE channel = ?")?.execute(params![row.id.0])?;
+    commit::was_lost(context, row.id)?;
     channel::anchor(context, row.id, anchor)?;
     channel::note_epoch(context, row.id, &group)?;
     conversation::show_group(context, row.conversation, &group.members()?, &group.metadata()?)?;

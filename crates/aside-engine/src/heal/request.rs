@@ -56,11 +56,11 @@ pub(crate) fn stop(
     fault::put(heart, context, channel, fault)
 }
 
-/// Forgets the group state. What it had encrypted will be encrypted anew, under the same message ids.
+/// Forgets the group state. What it had encrypted will be encrypted anew, under the same message ids. A commit that was not
+/// acknowledged stays written down, for the server may have taken it: whom it added is seen to when this device is back.
 pub(super) fn forget_group(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId) -> Result<(), EngineError> {
     heart.groups.remove(&id);
     heart.mls.on(context.db).delete_group(&GroupId(id.0))?;
-    context.db.prepare_cached("DELETE FROM pending_commits WHERE channel = ?")?.execute(params![id.0])?;
     outbox::epoch_ended(context, id)
 }
 
@@ -102,6 +102,12 @@ pub(super) fn ask(
         false => pace.ask_again_ms.saturating_mul(1_i64.checked_shl(standing.requests.min(16)).unwrap_or(i64::MAX)),
     };
     let wait = wait.clamp(1, WAIT_MS_MAX);
+    // Founding it anew may just have come to nothing, as without a network. That is tried again before the next day.
+    let found_ms = match found_ms {
+        Some(found_ms) => Some(found_ms),
+        None => refound::due_ms(heart, context, standing)?
+            .map(|due_ms| due_ms.max(context.now.unix_ms.saturating_add(pace.refound_alone_after_ms))),
+    };
     let next = context.now.unix_ms.saturating_add(wait).saturating_add(context.random_ms(wait / 2));
     fault::tried(context, standing, Some(found_ms.map_or(next, |found_ms| found_ms.min(next))))
 }

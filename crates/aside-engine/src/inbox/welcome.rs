@@ -407,11 +407,19 @@ fn show_pending(
     let peer = letter.conversation.is_none().then_some(&sender.address);
     match conversation::find(context.db, &id)? {
         None => conversation::insert(context, id, sender.address.name.as_str(), peer, State::Pending),
+        Some(row) if stays_leaving(&row, letter) => Ok(()),
         Some(row) if row.state.is_out() || row.state == State::Request => {
+            // Who was on the way in or out when this person was last here need not be any more.
+            conversation::forget_standings(context, id)?;
             conversation::set_state(context, id, State::Pending)
         }
         Some(_) => Ok(()),
     }
+}
+
+/// Whoever was leaving when the others went on in a new channel goes there to say so.
+fn stays_leaving(row: &conversation::Conversation, letter: &WelcomeLetter) -> bool {
+    row.state == State::Leaving && letter.predecessor.is_some()
 }
 
 /// Joins the group and writes its channel down; reading begins at the anchor.
@@ -459,19 +467,19 @@ pub(super) fn join(
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
     let members = group.members()?;
     contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
-    if conversation::find(context.db, &id)?.is_some_and(|row| row.state.is_out()) {
-        conversation::forget_standings(context, id)?;
-    }
+    let is_leaving = conversation::find(context.db, &id)?.is_some_and(|row| stays_leaving(&row, letter));
     conversation::show_group(context, id, &members, &group.metadata()?)?;
     if is_group && known.is_none() && letter.own.is_none() {
         let words = format!("{} added you to the group", sender.address.name);
         timeline::note(context, id, &sender.address, &words)?;
     }
     heart.groups.insert(letter.channel, group);
-    conversation::set_state(context, id, State::Active)?;
+    if !is_leaving {
+        conversation::set_state(context, id, State::Active)?;
+        let rotate_at = first_rotation(heart, context, members.len());
+        channel::set_rotation(context, letter.channel, Some(rotate_at))?;
+    }
     choose_channel(heart, context, (id, letter), known, &members)?;
-    let rotate_at = first_rotation(heart, context, members.len());
-    channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     announce(heart, context, id, &sender.address)?;
     if letter.own.is_none() {
         conversation::touch(context, id)?;

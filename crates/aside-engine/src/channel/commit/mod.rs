@@ -59,6 +59,7 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>, channel: &Chann
         return Ok(());
     }
     let entry = match pending(context, &channel.id)? {
+        Some(_) if heal::is_stopped(context, channel)? => return Ok(()),
         Some(pending) => pending.entry,
         None => match prepare(heart, context, channel)? {
             Some(entry) => entry,
@@ -255,6 +256,16 @@ fn pending(context: &Context<'_>, channel: &ChannelId) -> Result<Option<Pending>
         .optional()?;
     let Some((entry, made)) = row else { return Ok(None) };
     Ok(Some(Pending { entry: stored(&entry, "pending commit")?, made: stored(&made, "pending commit")? }))
+}
+
+/// The state that a commit was made in was lost before it was acknowledged, and this device has a fresh leaf. Whether the
+/// server had taken it cannot be told any more, and its Welcomes never went out: whom it added is swapped in.
+pub(crate) fn was_lost(context: &mut Context<'_>, channel: ChannelId) -> Result<(), EngineError> {
+    if let Some(pending) = pending(context, &channel)? {
+        intent::swap_added(context, channel, &pending.made.intents)?;
+    }
+    context.db.prepare_cached("DELETE FROM pending_commits WHERE channel = ?")?.execute(params![channel.0])?;
+    Ok(())
 }
 
 /// When a leaf's keys are renewed next: the interval, half of it at random, so that members don't renew in step.

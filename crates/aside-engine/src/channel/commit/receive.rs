@@ -230,6 +230,9 @@ fn show(
         let certificate = &old.credential.certificate;
         if !members.iter().any(|member| member.credential.certificate.device == certificate.device) {
             remove_from_roster(context, channel.id, &certificate.device)?;
+            if changes.removed.contains(&old.credential.address) {
+                intent::device_is_out(context, &channel.id, &old.credential.address, &certificate.device)?;
+            }
         }
     }
     for address in &changes.added {
