@@ -236,6 +236,11 @@ CREATE TABLE exports (
     place INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB NOT NULL, conversation BLOB, channel BLOB,
     cut_seq INTEGER NOT NULL DEFAULT 0, base INTEGER, below INTEGER NOT NULL DEFAULT 9223372036854775807, job INTEGER
 ) STRICT;
+-- Welcomes of somebody of whom one's own other devices have not told this one yet.
+CREATE TABLE early_welcomes (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL, welcome BLOB NOT NULL
+) STRICT;
+CREATE INDEX early_welcomes_of_address ON early_welcomes (address);
 -- Channels for which KeyPackages of this account's own devices are being fetched.
 CREATE TABLE attending (channel BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 -- A device that is being revoked. refused: the home server has another key set, which is on its way to this device.

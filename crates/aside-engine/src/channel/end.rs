@@ -76,7 +76,7 @@ fn taken_out(
     timeline::note(context, channel.conversation, by, words)?;
     conversation::set_out(context, channel.conversation, State::Removed, words)?;
     // Whoever is out of one of two logs is out of the conversation.
-    let logs = super::row::logs(context.db, &channel.conversation)?;
+    let logs = super::logs(context.db, &channel.conversation)?;
     match logs.iter().any(|log| log.id == channel.id) {
         true => logs.iter().try_for_each(|log| out(heart, context, log))?,
         false => out(heart, context, channel)?,

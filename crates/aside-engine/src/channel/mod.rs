@@ -13,7 +13,7 @@ mod row;
 pub(crate) mod subscribe;
 
 pub(crate) use row::{
-    Channel, Live, add_recipient, add_to_roster, anchor, authenticator_at, choose_current, find, head_at, insert,
+    Channel, Live, add_recipient, add_to_roster, anchor, authenticator_at, choose_current, find, head_at, insert, logs,
     note_epoch, of_server, reachable, remove_from_roster, roster, set_live, set_rotation, ways_to,
 };
 

@@ -51,6 +51,21 @@ pub(crate) fn begin_group(
     members.iter().try_for_each(|(member, server)| wait_for(context, id, member, *server))
 }
 
+/// Begins a direct conversation anew that only a device of one's own had begun which is out. It waits a while, for another
+/// one may be about to add this device.
+pub(crate) fn begin_after(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    (member, server): (&AccountAddress, ServerId),
+    due_ms: i64,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("INSERT INTO founding (conversation, address, at_ms) VALUES (?, ?, ?)")?
+        .execute(params![id, member.to_string(), due_ms])?;
+    job::add_at(context, server, &Job::FetchKeyPackages(id, member.clone()), due_ms)
+}
+
 fn wait_for(
     context: &mut Context<'_>,
     id: ConversationId,
@@ -85,6 +100,9 @@ pub(crate) fn fetched(
     if let Err(why) = check(heart, context, (id, member), &fetched)? {
         return fetch_failed(heart, context, (id, member), &why);
     }
+    if grow::is_replacing(context, id, member)? {
+        return grow::replace(heart, context, id, member, &fetched);
+    }
     if let Some((conversation, channel)) = standing_group(context, id)? {
         return grow::fetched(heart, context, (&conversation, channel), member, &fetched);
     }
@@ -102,6 +120,9 @@ pub(crate) fn fetch_failed(
     (id, member): (ConversationId, &AccountAddress),
     why: &str,
 ) -> Result<(), EngineError> {
+    if grow::is_replacing(context, id, member)? {
+        return grow::end(context, id, member);
+    }
     if let Some((conversation, _)) = standing_group(context, id)? {
         return grow::failed(context, &conversation, member, why);
     }

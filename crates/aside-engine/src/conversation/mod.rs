@@ -5,7 +5,7 @@ pub(crate) mod grow;
 mod member;
 mod row;
 
-pub(crate) use found::{begin_group, channel_is_made, fetch_failed, fetched};
+pub(crate) use found::{begin_after, begin_group, channel_is_made, fetch_failed, fetched};
 pub(crate) use member::{
     MemberRow, Standing, add_member, forget_standings, leavers, members, nobody_leaves, set_adding, set_leaving,
     set_not_added, show_group,

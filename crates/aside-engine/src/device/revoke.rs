@@ -6,7 +6,9 @@ use super::{DeviceLetter, accept, attend, sync};
 use crate::Heart;
 use crate::account;
 use crate::channel::intent::{self, Intent};
+use crate::contact;
 use crate::context::{Context, stored, to_store};
+use crate::conversation::{self, ConversationId};
 use crate::error::{CommandError, EngineError};
 use crate::inbox;
 use crate::input::{Change, ConnectionKind, Link};
@@ -28,6 +30,9 @@ use zeroize::Zeroizing;
 
 /// How the renewals of a device's leaves are spread, in milliseconds.
 const RENEW_WITHIN_MS: i64 = 60_000;
+
+/// Before a conversation that only a revoked device had begun is begun anew, in milliseconds.
+const BEGIN_AFTER_MS: i64 = 60_000;
 
 /// What the devices that remain go on with.
 #[derive(Clone, Encode, Decode)]
@@ -191,6 +196,7 @@ pub(crate) fn put(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), En
         intent::want(context, channel, &Intent::Renew)?;
         heart.stirred.insert(channel);
     }
+    begin_lost(heart, context)?;
     // One that was revoked before may be in some of them still: whoever revoked it was revoked itself.
     attend::all(heart, context, attend::Haste::AtOnce)
 }
@@ -277,6 +283,30 @@ fn adopt(heart: &mut Heart, context: &mut Context<'_>, keys: &NewKeys) -> Result
     Ok(())
 }
 
+/// Conversations that only a device had begun which is out are begun anew, by the oldest of those that stand.
+fn begin_lost(heart: &Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
+    let own = heart.identity.as_ref().map(account::Identity::device);
+    if row::standing(context.db)?.first().map(|device| device.id) != own {
+        return Ok(());
+    }
+    let mut statement = context.db.prepare_cached(
+        "SELECT id FROM conversations v WHERE kind <> 2 AND peer IS NOT NULL AND state = 0
+         AND NOT EXISTS (SELECT 1 FROM channels WHERE conversation = v.id)
+         AND NOT EXISTS (SELECT 1 FROM founding WHERE conversation = v.id)",
+    )?;
+    let lost = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<ConversationId>, _>>()?;
+    drop(statement);
+    for id in lost {
+        let Some(peer) = conversation::find(context.db, &id)?.and_then(|row| row.peer) else { continue };
+        let contact = contact::find(context.db, &peer)?.filter(|contact| contact.state.is_accepted());
+        if let Some(server) = contact.and_then(|contact| contact.server) {
+            let due_ms = context.now.unix_ms.saturating_add(BEGIN_AFTER_MS);
+            conversation::begin_after(context, id, (&peer, server), due_ms)?;
+        }
+    }
+    Ok(())
+}
+
 /// Letters to one's own devices that are still here go by the new token; those to revoked ones go nowhere.
 fn readdress(context: &Context<'_>, old: DeliveryToken, new: DeliveryToken) -> Result<(), EngineError> {
     let standing: Vec<DeviceId> = row::standing(context.db)?.into_iter().map(|device| device.id).collect();
@@ -327,6 +357,7 @@ pub(crate) fn take(
         let due_ms = context.now.unix_ms.saturating_add(context.random_ms(RENEW_WITHIN_MS));
         intent::want_at(context, channel, &Intent::Renew, due_ms)?;
     }
+    begin_lost(heart, context)?;
     attend::all(heart, context, attend::Haste::OthersFirst)?;
     // What this device wanted to revoke itself, it tries again on top of the new key set.
     let wanted = pending(context)?.map(|change| change.device);

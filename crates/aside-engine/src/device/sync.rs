@@ -17,6 +17,7 @@ use crate::content::{Content, OWN_BYTES_MAX};
 use crate::context::{Context, sql, stored, to_store, unsql};
 use crate::conversation::{self, ConversationId, State};
 use crate::error::EngineError;
+use crate::inbox::early;
 use crate::inbox::welcome::{self, Welcomes};
 use crate::input::{Change, ServerId};
 use crate::job::{self, Job, NewChannel};
@@ -356,7 +357,7 @@ fn apply(heart: &mut Heart, context: &mut Context<'_>, item: &Item) -> Result<()
             heart.recovery.erase = true;
             context.changed(Change::State);
         }
-        (Some((table, id)), None) if !is_changed_here => apply_row(context, table, id, item)?,
+        (Some((table, id)), None) if !is_changed_here => apply_row(heart, context, (table, id), item)?,
         _ => {}
     }
     if !is_changed_here {
@@ -366,7 +367,12 @@ fn apply(heart: &mut Heart, context: &mut Context<'_>, item: &Item) -> Result<()
     Ok(())
 }
 
-fn apply_row(context: &mut Context<'_>, table: &str, id: &str, item: &Item) -> Result<(), EngineError> {
+fn apply_row(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    (table, id): (&str, &str),
+    item: &Item,
+) -> Result<(), EngineError> {
     let Some(shared) = SHARED.iter().find(|shared| shared.name == table) else { return Ok(()) };
     match &item.row {
         Some(row) => {
@@ -387,7 +393,10 @@ fn apply_row(context: &mut Context<'_>, table: &str, id: &str, item: &Item) -> R
         }
     }
     match (table, id.parse::<AccountAddress>()) {
-        ("contacts", Ok(address)) => context.changed(Change::Contact(address)),
+        ("contacts", Ok(address)) => {
+            early::look_again(heart, context, &address)?;
+            context.changed(Change::Contact(address));
+        }
         ("devices", _) => context.changed(Change::Devices),
         _ => context.changed(Change::State),
     }

@@ -1,6 +1,7 @@
 //! Welcomes: into a group that somebody founded or that somebody was added to.
 
 use super::again;
+use super::early;
 use super::envelope::{self, Letter};
 use super::tree::{self, Tree};
 use crate::Heart;
@@ -217,8 +218,13 @@ pub(super) fn consider(
     {
         return Ok(());
     }
-    if heart.identity.as_ref().is_some_and(|identity| device::is_own(identity, sender)) {
-        return follow_own(heart, context, sender, &letter);
+    if let Some(identity) = heart.identity.as_ref().filter(|identity| identity.address == sender.address) {
+        // One that was revoked may have added this device before: then the leaf stands, and its own goes (P-7.10).
+        return match device::is_or_was_own(identity, sender) && letter.own.as_ref().is_some_and(|own| !own.is_own) {
+            true => follow_own(heart, context, sender, &letter),
+            false if device::is_own(identity, sender) => follow_own(heart, context, sender, &letter),
+            false => Ok(()),
+        };
     }
     let known = contact::find(context.db, &sender.address)?;
     let is_introduced = match &letter.introduction {
@@ -336,7 +342,11 @@ fn request(
     id: ConversationId,
 ) -> Result<(), EngineError> {
     let peer = letter.conversation.is_none().then_some(&sender.address);
-    if conversation::find(context.db, &id)?.is_none() {
+    let known = conversation::find(context.db, &id)?;
+    if known.as_ref().is_some_and(|row| row.state != State::Request || row.request.is_some()) {
+        return early::keep(context, sender, letter);
+    }
+    if known.is_none() {
         contact::requests::make_room(context)?;
         let title = if peer.is_some() { sender.address.name.as_str() } else { "A group" };
         conversation::insert(context, id, title, peer, State::Request)?;
@@ -362,7 +372,8 @@ pub(crate) fn accept(heart: &mut Heart, context: &mut Context<'_>, kept: &[u8]) 
         meet(context, &sender, &letter, known, id, true)?;
     }
     context.db.prepare_cached("UPDATE conversations SET request = NULL WHERE id = ?")?.execute(params![id])?;
-    follow(heart, context, &sender, &letter, id)
+    follow(heart, context, &sender, &letter, id)?;
+    early::look_again(heart, context, &sender.address)
 }
 
 /// The tree of a letter is here: the device joins, or joins again.

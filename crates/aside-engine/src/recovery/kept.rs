@@ -292,6 +292,7 @@ mod tests {
         "devices",
         "contents",
         "exports",
+        "early_welcomes",
         "ended_channels",
         "evidence",
         "faults",

@@ -153,6 +153,14 @@ impl Planner<'_> {
         if self.leaf_of(address, &device).is_some() {
             return Ok(Verdict::Satisfied);
         }
+        let revoked = self.revoked_for(newcomer);
+        if !revoked.is_empty() {
+            let verdict = self.take_package(newcomer)?;
+            if let Verdict::Taken = verdict {
+                self.removing.extend(revoked);
+            }
+            return Ok(verdict);
+        }
         if !self.is_admin() && *address != self.own.address {
             return Ok(Verdict::Dropped(format!("{} could not be added: only admins add members", address.name)));
         }
@@ -194,31 +202,27 @@ impl Planner<'_> {
                 }
                 Ok(verdict)
             }
-            None => self.replace_revoked(newcomer),
+            // Somebody took the old leaf out without putting the fresh one in, and that is an addition.
+            None => self.add(newcomer),
         }
     }
 
-    /// A device that is no member yet, and whose chain may revoke some that are: it takes their place. Otherwise somebody
-    /// took the old leaf out without putting the fresh one in, and that is an addition.
-    fn replace_revoked(&mut self, newcomer: &Newcomer) -> Result<Verdict, EngineError> {
+    /// The leaves whose place a device takes that is no member yet: those that its chain revokes.
+    fn revoked_for(&self, newcomer: &Newcomer) -> Vec<u32> {
         let Ok(package) = self.session.check_key_package(&newcomer.key_package, self.now_unix_s) else {
-            return self.add(newcomer);
+            return Vec::new();
         };
         let new = package.credential();
         let is_replaced = |member: &&Member| {
             let old = &member.credential;
             let is_revoked = new.key_sets.iter().any(|set| set.revoked.contains(&old.certificate.device));
-            old.address == new.address && old.root_key == new.root_key && is_revoked && member.leaf != self.own_leaf
+            old.address == new.address
+                && old.root_key == new.root_key
+                && is_revoked
+                && member.leaf != self.own_leaf
+                && !self.removing.contains(&member.leaf)
         };
-        let leaves: Vec<u32> = self.members.iter().filter(is_replaced).map(|member| member.leaf).collect();
-        if leaves.is_empty() {
-            return self.add(newcomer);
-        }
-        let verdict = self.take_package(newcomer)?;
-        if let Verdict::Taken = verdict {
-            self.removing.extend(leaves);
-        }
-        Ok(verdict)
+        self.members.iter().filter(is_replaced).map(|member| member.leaf).collect()
     }
 
     fn remove_account(&mut self, address: &AccountAddress) -> Verdict {

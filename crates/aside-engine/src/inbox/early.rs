@@ -1,0 +1,57 @@
+//! Welcomes of somebody of whom this device has not heard yet, in a conversation that it knows of: its own other devices are
+//! about to tell it who that is. Until they have, nobody but servers vouches for the keys.
+
+use super::welcome::{self, WelcomeLetter};
+use crate::Heart;
+use crate::contact;
+use crate::context::{Context, stored, to_store};
+use crate::error::EngineError;
+use aside_protocol::address::AccountAddress;
+use aside_protocol::identity::MemberCredential;
+use rusqlite::params;
+
+/// The most that are kept; the newest are.
+const KEPT_MAX: i64 = 64;
+
+/// Keeps one.
+pub(super) fn keep(
+    context: &Context<'_>,
+    sender: &MemberCredential,
+    letter: &WelcomeLetter,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("INSERT INTO early_welcomes (address, welcome) VALUES (?, ?)")?
+        .execute(params![sender.address.to_string(), to_store(&(sender, letter))])?;
+    context
+        .db
+        .prepare_cached(
+            "DELETE FROM early_welcomes WHERE place NOT IN (SELECT place FROM early_welcomes ORDER BY place DESC LIMIT ?)",
+        )?
+        .execute(params![KEPT_MAX])?;
+    Ok(())
+}
+
+/// Somebody is known now: what came of them before is looked at again.
+pub(crate) fn look_again(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    address: &AccountAddress,
+) -> Result<(), EngineError> {
+    let Some(contact) = contact::find(context.db, address)?.filter(|contact| contact.state.is_accepted()) else {
+        return Ok(());
+    };
+    let mut statement =
+        context.db.prepare_cached("DELETE FROM early_welcomes WHERE address = ? RETURNING place, welcome")?;
+    let rows = statement.query_map(params![address.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut kept = rows.collect::<Result<Vec<(i64, Vec<u8>)>, _>>()?;
+    drop(statement);
+    kept.sort();
+    for (_, bytes) in kept {
+        let (sender, letter): (MemberCredential, WelcomeLetter) = stored(&bytes, "early Welcome")?;
+        if contact.root_key == Some(sender.root_key) {
+            welcome::consider(heart, context, &sender, letter)?;
+        }
+    }
+    Ok(())
+}
