@@ -143,7 +143,7 @@ fn is_rate_limited(context: &Context<'_>, sender: &MemberCredential) -> Result<b
 }
 
 /// From when on an account is a member, as far as this device knows: what was said before is not for it.
-fn joined_at(context: &Context<'_>, id: &ChannelId, address: &AccountAddress) -> Result<u64, EngineError> {
+pub(crate) fn joined_at(context: &Context<'_>, id: &ChannelId, address: &AccountAddress) -> Result<u64, EngineError> {
     let seq: Option<i64> = context
         .db
         .prepare_cached("SELECT seq FROM joins WHERE channel = ? AND address = ?")?

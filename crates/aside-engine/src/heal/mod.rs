@@ -15,7 +15,7 @@ pub(crate) mod fault;
 pub(crate) mod follow;
 mod founder;
 pub(crate) mod gap;
-mod give;
+pub(crate) mod give;
 pub(crate) mod letter;
 mod line;
 pub(crate) mod notice;

@@ -12,8 +12,8 @@ use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
 use crate::group::ask;
-use crate::heal::follow;
 use crate::heal::refound::{self, Predecessor};
+use crate::heal::{follow, gap, give};
 use crate::input::{Change, ServerId};
 use crate::job::{self, Job};
 use crate::view::ConversationKind;
@@ -118,6 +118,10 @@ pub(crate) struct WelcomeLetter {
     /// What the channel was founded in place of.
     #[n(12)]
     pub(super) predecessor: Option<Predecessor>,
+    /// The entry by which the joiner's account became a member, where that was before this one: the joiner may have had a
+    /// leaf that it never heard of, and asks for what was said since.
+    #[n(13)]
+    since: Option<u64>,
     /// To a device of the adder's own account: which conversation it is.
     #[n(20)]
     own: Option<OwnWelcome>,
@@ -163,6 +167,8 @@ pub(crate) fn release(
             welcome,
             tree: tree.clone(),
             predecessor: refound::predecessor_of(context.db, &row.id)?,
+            since: Some(give::joined_at(context, &row.id, &recipient.address)?)
+                .filter(|since| recipient.address != identity.address && *since < row.position.seq),
             own: (recipient.address == identity.address).then(|| OwnWelcome {
                 conversation: conversation.id,
                 peer: conversation.peer.clone(),
@@ -246,6 +252,11 @@ pub(super) fn consider(
     let known_group = conversation::find(context.db, &id)?.filter(|_| letter.conversation.is_some());
     if known_group.is_some_and(|row| !row.state.is_out() && !is_asked_for) {
         return Ok(());
+    }
+    // A conversation that one's own devices know, with somebody of whom they have not told yet.
+    let standing = conversation::find(context.db, &id)?;
+    if !is_trusted && standing.is_some_and(|row| row.state != State::Request || row.request.is_some()) {
+        return early::keep(context, sender, &letter);
     }
     if letter.conversation.is_none() {
         meet(context, sender, &letter, known, id, is_trusted)?;
@@ -342,11 +353,7 @@ fn request(
     id: ConversationId,
 ) -> Result<(), EngineError> {
     let peer = letter.conversation.is_none().then_some(&sender.address);
-    let known = conversation::find(context.db, &id)?;
-    if known.as_ref().is_some_and(|row| row.state != State::Request || row.request.is_some()) {
-        return early::keep(context, sender, letter);
-    }
-    if known.is_none() {
+    if conversation::find(context.db, &id)?.is_none() {
         contact::requests::make_room(context)?;
         let title = if peer.is_some() { sender.address.name.as_str() } else { "A group" };
         conversation::insert(context, id, title, peer, State::Request)?;
@@ -485,6 +492,9 @@ pub(super) fn join(
         timeline::note(context, id, &sender.address, &words)?;
     }
     heart.groups.insert(letter.channel, group);
+    if let (Some(since), Some(row)) = (letter.since, channel::find(context.db, &letter.channel)?) {
+        gap::open(heart, context, &row, since.saturating_add(1), letter.anchor.seq)?;
+    }
     if !is_leaving {
         conversation::set_state(context, id, State::Active)?;
         let rotate_at = first_rotation(heart, context, members.len());
