@@ -39,11 +39,14 @@ pub(crate) fn removed(
     by: &AccountAddress,
 ) -> Result<(), EngineError> {
     heal::given_up(context, channel)?;
-    if conversation::find(context.db, &channel.conversation)?.is_some_and(|row| row.state == State::Leaving) {
+    let row = conversation::find(context.db, &channel.conversation)?;
+    let is_direct = row.as_ref().is_some_and(|row| row.peer.is_some());
+    if row.is_some_and(|row| row.state == State::Leaving) {
         return left(heart, context, channel);
     }
     let words = match heart.identity.as_ref().is_some_and(|identity| identity.address == *by) {
         true => "Another of your devices took this one out of the conversation".to_owned(),
+        false if is_direct => format!("{} took this device out of the conversation: it is not among yours", by.name),
         false => format!("{} removed you from the group", by.name),
     };
     taken_out(heart, context, channel, by, &words)

@@ -15,12 +15,16 @@ use crate::network::Flight;
 use aside_mls::KeyPackageError;
 use aside_protocol::frame::account::Request;
 use aside_protocol::frame::anonymous::DeviceKeyPackage;
-use aside_protocol::id::ChannelId;
+use aside_protocol::id::{ChannelId, DeviceId};
 use aside_protocol::identity::{CredentialError, DeviceRecord, DirectoryAccount, KeySet, MemberCredential};
 use rusqlite::params;
 
 /// How long another device's turn is waited for, in milliseconds, before this one does the same.
 const OTHERS_FIRST_MS: i64 = 20_000;
+
+/// For so long after a revocation a device that is in a group and has never said a word there may not know of it, in
+/// milliseconds.
+const LOST_WELCOMES_MS: i64 = 2 * 86_400_000;
 
 /// Whether this device has to do it, or another one is likely to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +52,7 @@ pub(crate) fn one(
     channel: ChannelId,
     haste: Haste,
 ) -> Result<(), EngineError> {
-    let Some((missing, revoked)) = compare(heart, context, &channel)? else { return Ok(()) };
+    let Some(Compared { missing, revoked, .. }) = compare(heart, context, &channel)? else { return Ok(()) };
     let Some(identity) = &heart.identity else { return Ok(()) };
     let delay = match haste {
         Haste::AtOnce => 0,
@@ -93,9 +97,18 @@ pub(crate) fn reconnected(heart: &Heart, context: &Context<'_>, server: ServerId
     Ok(())
 }
 
-type Compared = (Vec<Device>, Vec<aside_protocol::id::DeviceId>);
+/// This account's devices in a conversation.
+#[derive(Default)]
+struct Compared {
+    /// Those that it lacks, and those that may not know that they are in it.
+    missing: Vec<Device>,
+    /// Of the missing ones those that are in it.
+    silent: Vec<DeviceId>,
+    /// The revoked ones that it has.
+    revoked: Vec<DeviceId>,
+}
 
-/// The devices that the conversation lacks, and the revoked ones that it has. `None`: this device is no member itself.
+/// Looks at the group; `None`: this device is no member itself.
 fn compare(heart: &mut Heart, context: &mut Context<'_>, channel: &ChannelId) -> Result<Option<Compared>, EngineError> {
     let devices = row::all(context.db)?;
     let Some(identity) = &heart.identity else { return Ok(None) };
@@ -115,10 +128,17 @@ fn compare(heart: &mut Heart, context: &mut Context<'_>, channel: &ChannelId) ->
             .iter()
             .any(|member| member.credential.address == address && member.credential.certificate.device == device.id)
     };
+    // Its Welcome may have been on the way from a device that is out by now, and never come.
+    let since_ms = context.now.unix_ms.saturating_sub(LOST_WELCOMES_MS);
+    let may_be_lost = devices.iter().any(|device| device.revoked_ms.is_some_and(|at_ms| at_ms > since_ms));
+    let heard = crate::channel::roster(context.db, channel)?;
+    let is_silent = |device: &Device| may_be_lost && !heard.iter().any(|member| member.device == device.id);
     let (standing, revoked): (Vec<_>, Vec<_>) = devices.into_iter().partition(|device| device.revoked_ms.is_none());
-    let missing = standing.into_iter().filter(|device| device.id != own && !is_member(device)).collect();
+    let is_missing = |device: &Device| device.id != own && (!is_member(device) || is_silent(device));
+    let missing: Vec<Device> = standing.into_iter().filter(is_missing).collect();
+    let silent = missing.iter().filter(|device| is_member(device)).map(|device| device.id).collect();
     let revoked = revoked.into_iter().filter(is_member).map(|device| device.id).collect();
-    Ok(Some((missing, revoked)))
+    Ok(Some(Compared { missing, silent, revoked }))
 }
 
 /// The directory gave this account's own KeyPackages.
@@ -129,7 +149,7 @@ pub(crate) fn fetched(
     account: &DirectoryAccount,
     key_packages: &[DeviceKeyPackage],
 ) -> Result<(), EngineError> {
-    let missing = compare(heart, context, &channel)?.map(|(missing, _)| missing).unwrap_or_default();
+    let Compared { missing, silent, .. } = compare(heart, context, &channel)?.unwrap_or_default();
     let Some(identity) = &heart.identity else { return Ok(()) };
     let mut is_complete = true;
     for device in &missing {
@@ -139,6 +159,9 @@ pub(crate) fn fetched(
             _ => None,
         };
         match newcomer {
+            Some(newcomer) if silent.contains(&device.id) => {
+                intent::want(context, channel, &Intent::Swap(newcomer))?;
+            }
             Some(newcomer) => intent::want(context, channel, &Intent::Add(newcomer))?,
             // It has published nothing yet: it will, as soon as it is online.
             None => is_complete = false,

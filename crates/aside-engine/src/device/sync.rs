@@ -397,7 +397,11 @@ fn apply_row(
             early::look_again(heart, context, &address)?;
             context.changed(Change::Contact(address));
         }
-        ("devices", _) => context.changed(Change::Devices),
+        ("devices", _) => {
+            // What was founded before this one was known lacks it.
+            heart.attended_day = 0;
+            context.changed(Change::Devices);
+        }
         _ => context.changed(Change::State),
     }
     Ok(())

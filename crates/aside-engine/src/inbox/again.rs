@@ -6,15 +6,14 @@ use super::welcome::{self, WelcomeLetter};
 use crate::Heart;
 use crate::channel::{self, Channel};
 use crate::context::{Context, stored, to_store};
-use crate::conversation;
 use crate::error::EngineError;
 use crate::heal::follow::{self, Claim};
 use crate::heal::refound::Predecessor;
 use crate::heal::rejoin::{self, Expected};
 use crate::heal::{self, Fault};
 use crate::{device, server};
-use aside_mls::{JoinError, Member};
-use aside_protocol::id::{ChannelId, DeviceId};
+use aside_mls::JoinError;
+use aside_protocol::id::ChannelId;
 use aside_protocol::identity::MemberCredential;
 use rusqlite::{OptionalExtension, params};
 
@@ -70,40 +69,6 @@ fn rejoin(
     // A history that another device gave may have come first.
     device::bundle::into_kept_places(context, row.conversation)?;
     welcome::announce(heart, context, row.conversation, &sender.address)
-}
-
-/// The other person is in a new channel and has no device left in an older one: they lost all devices, and no backup told
-/// them of it. The conversation goes on where they are (P-10.9).
-pub(super) fn leave_deserted(
-    heart: &mut Heart,
-    context: &mut Context<'_>,
-    new: &Channel,
-    members: &[Member],
-) -> Result<(), EngineError> {
-    let Some(peer) = conversation::find(context.db, &new.conversation)?.and_then(|row| row.peer) else { return Ok(()) };
-    let of_peer = members.iter().map(|member| &member.credential).filter(|credential| credential.address == peer);
-    let revoked: Vec<DeviceId> =
-        of_peer.flat_map(|credential| &credential.key_sets).flat_map(|set| set.revoked.iter().copied()).collect();
-    let older: Vec<[u8; 32]> = context
-        .db
-        .prepare_cached(
-            "SELECT id FROM channels WHERE conversation = ? AND id <> ? AND live = 1 AND successor IS NULL",
-        )?
-        .query_map(params![new.conversation, new.id.0], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for id in older.into_iter().map(ChannelId) {
-        let Some(group) = channel::take_group(heart, context, &id)? else { continue };
-        let members = group.members()?;
-        heart.groups.insert(id, group);
-        let is_there = |member: &Member| {
-            let credential = &member.credential;
-            credential.address == peer && !revoked.contains(&credential.certificate.device)
-        };
-        if !members.iter().any(is_there) {
-            follow::give_up(heart, context, &id, &new.id)?;
-        }
-    }
-    Ok(())
 }
 
 fn keep(

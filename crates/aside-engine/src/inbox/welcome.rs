@@ -18,7 +18,7 @@ use crate::input::{Change, ServerId};
 use crate::job::{self, Job};
 use crate::view::ConversationKind;
 use crate::{device, server, timeline};
-use aside_mls::{ForNewcomers, Group, JoinError, Member, MlsError, SUITE};
+use aside_mls::{ForNewcomers, Group, JoinError, MlsError, SUITE};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::codec::labelled_hash;
@@ -500,7 +500,7 @@ pub(super) fn join(
         let rotate_at = first_rotation(heart, context, members.len());
         channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     }
-    choose_channel(heart, context, (id, letter), known, &members)?;
+    choose_channel(heart, context, (id, letter), known)?;
     announce(heart, context, id, &sender.address)?;
     if letter.own.is_none() {
         conversation::touch(context, id)?;
@@ -515,12 +515,8 @@ fn choose_channel(
     context: &mut Context<'_>,
     (id, letter): (ConversationId, &WelcomeLetter),
     known: Option<&Predecessor>,
-    members: &[Member],
 ) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, &letter.channel)? else { return Ok(()) };
-    if letter.conversation.is_none() {
-        again::leave_deserted(heart, context, &row, members)?;
-    }
     match known {
         Some(predecessor) => {
             channel::choose_current(context, id)?;

@@ -177,6 +177,8 @@ impl Planner<'_> {
             return Ok(Verdict::NotNow);
         }
         match self.session.check_key_package(&newcomer.key_package, self.now_unix_s) {
+            // Its account's other devices took it out meanwhile.
+            Ok(package) if self.is_revoked(package.credential()) => return Ok(Verdict::Satisfied),
             Ok(package) => self.plan.packages.push(package),
             Err(KeyPackageError::Mls(error)) => return Err(error.into()),
             Err(error) => {
@@ -189,6 +191,12 @@ impl Planner<'_> {
         self.accounts.insert(address.clone());
         self.adding.insert((address.clone(), device));
         Ok(Verdict::Taken)
+    }
+
+    fn is_revoked(&self, credential: &MemberCredential) -> bool {
+        let leaves = self.members.iter().map(|member| &member.credential).chain([self.own]);
+        let chain = leaves.filter(|leaf| leaf.root_key == credential.root_key).flat_map(|leaf| &leaf.key_sets);
+        chain.into_iter().any(|set| set.revoked.contains(&credential.certificate.device))
     }
 
     fn swap(&mut self, newcomer: &Newcomer) -> Result<Verdict, EngineError> {
