@@ -43,11 +43,37 @@ const DAMAGED: [(u64, &str); 19] = [
     (515, "who had asked for a fresh leaf and was removed was brought back in by an answer that came late"),
 ];
 
+/// Seeds that once broke a promise in worlds whose people link devices and take them out, under plan 2, and what it was.
+const DEVICES: [(u64, &str); 14] = [
+    (3, "a new device was told of a group that its person had left, and waited to be added for ever"),
+    (5, "a Welcome of somebody whom one's own devices had not named yet was forgotten"),
+    (13, "letters between one's own devices went by a token that a revocation had ended"),
+    (18, "a Welcome after a revocation was not believed, for the leaf bore the certificate before"),
+    (22, "a profile that was linked a second time never got into its devices' log"),
+    (24, "who was added by a device that was taken out meanwhile never heard of it"),
+    (25, "of a conversation with two logs a new device was put into one only"),
+    (27, "a log with nobody of a person but a revoked device was written to on"),
+    (36, "a device that was out of one of two logs asked for the other in a tight circle"),
+    (38, "a conversation that was begun before the own devices were known lacked them"),
+    (39, "a revoked device's Welcome made a conversation with oneself"),
+    (49, "two devices founded a log of the own devices each"),
+    (75, "who gave a log up for another one did not read what others went on saying there"),
+    (78, "a log was given up though the other person's devices had been put into it again"),
+];
+
+/// Worlds with several devices an account, beside those.
+const DEVICE_WORLDS: [u64; 6] = [1, 2, 4, 6, 7, 9];
+
 /// Worlds beside those: what two cores live through in well under a minute.
 const WORLDS: u64 = 60;
 
 fn live(seeds: impl Iterator<Item = u64>) -> Vec<String> {
     seeds.filter_map(|seed| run(seed, None).err()).map(|broken| broken.to_string()).collect()
+}
+
+fn with_devices(seed: u64) -> Option<String> {
+    let plan = Plan::of(seed, None).with_devices(seed);
+    World::new(seed, &plan).run().err().map(|broken| broken.to_string())
 }
 
 #[test]
@@ -62,6 +88,20 @@ fn damaged_worlds_that_once_broke_keep_their_promises() {
     for (seed, why) in DAMAGED {
         let broken = World::new(seed, &Plan::of(seed, None).with_damage()).run().err().map(|broken| broken.to_string());
         assert_eq!(broken, None, "{why}");
+    }
+}
+
+#[test]
+fn worlds_with_several_devices_that_once_broke_keep_their_promises() {
+    for (seed, why) in DEVICES {
+        assert_eq!(with_devices(seed), None, "{why}");
+    }
+}
+
+#[test]
+fn worlds_with_several_devices_keep_their_promises() {
+    for seed in DEVICE_WORLDS {
+        assert_eq!(with_devices(seed), None);
     }
 }
 

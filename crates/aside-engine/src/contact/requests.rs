@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::conversation::{self, ConversationId};
 use crate::error::{CommandError, EngineError};
 use crate::heal;
-use crate::inbox::welcome;
+use crate::inbox::{early, welcome};
 use crate::input::Change;
 use aside_protocol::address::AccountAddress;
 use rusqlite::{Connection, params};
@@ -68,7 +68,7 @@ pub(crate) fn from(db: &Connection, id: &ConversationId) -> Result<Option<Accoun
     let Some(kept) = conversation::find(db, id)? else { return Ok(None) };
     match (&kept.peer, &kept.request) {
         (Some(peer), _) => Ok(Some(peer.clone())),
-        (None, Some(request)) => welcome::request_is_from(request).map(Some),
+        (None, Some(request)) => early::request_is_from(request).map(Some),
         (None, None) => Ok(None),
     }
 }

@@ -1,5 +1,7 @@
-//! Welcomes of somebody of whom this device has not heard yet, in a conversation that it knows of: its own other devices are
-//! about to tell it who that is. Until they have, nobody but servers vouches for the keys.
+//! Welcomes that wait: for the person, or until this device hears who their author is.
+//!
+//! The latter are of somebody of whom this device has not heard yet, in a conversation that it knows of: its own other
+//! devices are about to tell it who that is. Until they have, nobody but servers vouches for the keys.
 
 use super::welcome::{self, WelcomeLetter};
 use crate::Heart;
@@ -30,6 +32,12 @@ pub(super) fn keep(
         )?
         .execute(params![KEPT_MAX])?;
     Ok(())
+}
+
+/// Who sent a Welcome that waits as a request.
+pub(crate) fn request_is_from(kept: &[u8]) -> Result<AccountAddress, EngineError> {
+    let (sender, _): (MemberCredential, WelcomeLetter) = stored(kept, "request")?;
+    Ok(sender.address)
 }
 
 /// Somebody is known now: what came of them before is looked at again.

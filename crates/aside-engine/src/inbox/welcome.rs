@@ -288,12 +288,6 @@ pub(super) fn keep_of_other_root(
     }
 }
 
-/// Who sent a Welcome that waits as a request.
-pub(crate) fn request_is_from(kept: &[u8]) -> Result<AccountAddress, EngineError> {
-    let (sender, _): (MemberCredential, WelcomeLetter) = stored(kept, "request")?;
-    Ok(sender.address)
-}
-
 /// Another device of this account put this one into a conversation: that is always followed.
 fn follow_own(
     heart: &mut Heart,
