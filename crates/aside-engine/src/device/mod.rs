@@ -65,17 +65,13 @@ pub(crate) fn recipient(identity: &Identity, record: &DeviceRecord) -> Recipient
 /// Whether this is a device of this account that is not revoked. Of two chains one continues the other: a device may not
 /// have heard of the newest key set yet.
 pub(crate) fn is_own(identity: &Identity, sender: &MemberCredential) -> bool {
-    let is_revoked = identity.key_sets.iter().any(|set| set.revoked.contains(&sender.certificate.device));
-    is_or_was_own(identity, sender) && !is_revoked
-}
-
-/// Likewise, revoked or not.
-pub(crate) fn is_or_was_own(identity: &Identity, sender: &MemberCredential) -> bool {
     let length = identity.key_sets.len().min(sender.key_sets.len());
     let is_same_chain = identity.key_sets.get(..length) == sender.key_sets.get(..length);
+    let is_revoked = identity.key_sets.iter().any(|set| set.revoked.contains(&sender.certificate.device));
     sender.address == identity.address
         && sender.root_key == identity.root_key
         && is_same_chain
+        && !is_revoked
         && sender.certificate.device != identity.device()
 }
 

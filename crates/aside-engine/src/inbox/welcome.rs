@@ -30,6 +30,9 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
 
+/// Entries that a device asks back for at most, whatever its adder says: it keeps room for them.
+const ASKED_BACK_MAX: u64 = 1 << 20;
+
 /// A device's inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Recipient {
@@ -225,10 +228,9 @@ pub(super) fn consider(
         return Ok(());
     }
     if let Some(identity) = heart.identity.as_ref().filter(|identity| identity.address == sender.address) {
-        // One that was revoked may have added this device before: then the leaf stands, and its own goes (P-7.10).
-        return match device::is_or_was_own(identity, sender) && letter.own.as_ref().is_some_and(|own| !own.is_own) {
+        // From a revoked one it would be a way to lead what this device says astray.
+        return match device::is_own(identity, sender) {
             true => follow_own(heart, context, sender, &letter),
-            false if device::is_own(identity, sender) => follow_own(heart, context, sender, &letter),
             false => Ok(()),
         };
     }
@@ -487,7 +489,8 @@ pub(super) fn join(
     }
     heart.groups.insert(letter.channel, group);
     if let (Some(since), Some(row)) = (letter.since, channel::find(context.db, &letter.channel)?) {
-        gap::open(heart, context, &row, since.saturating_add(1), letter.anchor.seq)?;
+        let from = since.saturating_add(1).max(letter.anchor.seq.saturating_sub(ASKED_BACK_MAX));
+        gap::open(heart, context, &row, from, letter.anchor.seq)?;
     }
     if !is_leaving {
         conversation::set_state(context, id, State::Active)?;
