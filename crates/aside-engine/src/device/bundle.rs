@@ -294,6 +294,8 @@ fn take_history(heart: &mut Heart, context: &mut Context<'_>, history: &History)
         let Ok(message) = <[u8; 32]>::try_from(bytes.as_slice()) else { continue };
         channel::receive::take_once(context, &message)?;
         timeline::catch_up(context, &MessageId(message))?;
+        // The conversation may be on the screen already.
+        context.changed(Change::Message(MessageId(message)));
     }
     for member in &history.roster {
         let known = server::find_pin(context.db, &member.server)?;
