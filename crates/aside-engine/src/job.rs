@@ -21,6 +21,9 @@ use rusqlite::params;
 const BACKOFF_MS: i64 = 500;
 /// The longest wait.
 const BACKOFF_MS_MAX: i64 = 3_600_000;
+/// The longest wait of what somebody waits for, for so many tries.
+const SOON_MS: i64 = 2_000;
+const SOON_TRIES: u32 = 30;
 /// Jobs that are on their way at once on one link.
 pub(crate) const IN_FLIGHT_MAX: usize = 16;
 
@@ -191,11 +194,23 @@ pub(crate) fn done(context: &Context<'_>, id: JobId) -> Result<(), EngineError> 
 
 /// Puts a job off, longer each time. Returns how often that was done.
 pub(crate) fn later(context: &mut Context<'_>, id: JobId) -> Result<u32, EngineError> {
+    later_at_most(context, id, BACKOFF_MS_MAX)
+}
+
+/// The same for something that somebody waits for at this moment: for the first tries only so long.
+pub(crate) fn soon_again(context: &mut Context<'_>, id: JobId) -> Result<u32, EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT attempts FROM jobs WHERE id = ?")?;
+    let attempts: u32 = statement.query_row(params![id.0], |row| row.get(0))?;
+    drop(statement);
+    later_at_most(context, id, if attempts < SOON_TRIES { SOON_MS } else { BACKOFF_MS_MAX })
+}
+
+fn later_at_most(context: &mut Context<'_>, id: JobId, longest_ms: i64) -> Result<u32, EngineError> {
     let attempts: u32 = context
         .db
         .prepare_cached("UPDATE jobs SET attempts = attempts + 1 WHERE id = ? RETURNING attempts")?
         .query_row(params![id.0], |row| row.get(0))?;
-    let wait = BACKOFF_MS.saturating_mul(1_i64.checked_shl(attempts.min(20)).unwrap_or(i64::MAX)).min(BACKOFF_MS_MAX);
+    let wait = BACKOFF_MS.saturating_mul(1_i64.checked_shl(attempts.min(20)).unwrap_or(i64::MAX)).min(longest_ms);
     let jitter = context.random_ms(wait);
     let due = context.now.unix_ms.saturating_add(wait).saturating_add(jitter);
     context.db.prepare_cached("UPDATE jobs SET due_ms = ? WHERE id = ?")?.execute(params![due, id.0])?;

@@ -170,7 +170,7 @@ pub(crate) fn fetched(
     heart.stirred.insert(channel);
     match is_complete {
         true => gone(context, &channel).and_then(|()| job::done(context, id)),
-        false => job::later(context, id).map(|_| ()),
+        false => job::soon_again(context, id).map(|_| ()),
     }
 }
 
