@@ -286,7 +286,7 @@ fn adopt(heart: &mut Heart, context: &mut Context<'_>, keys: &NewKeys) -> Result
 /// Conversations that only a device had begun which is out are begun anew, by the oldest of those that stand.
 fn begin_lost(heart: &Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
     let own = heart.identity.as_ref().map(account::Identity::device);
-    if row::standing(context.db)?.first().map(|device| device.id) != own {
+    if !row::is_oldest(context.db, own)? {
         return Ok(());
     }
     let mut statement = context.db.prepare_cached(

@@ -50,6 +50,11 @@ pub(crate) fn standing(db: &Connection) -> Result<Vec<Device>, EngineError> {
     Ok(all(db)?.into_iter().filter(|device| device.revoked_ms.is_none()).collect())
 }
 
+/// Whether this device is the oldest of those that are not revoked: what one of them has to do for all, it does.
+pub(crate) fn is_oldest(db: &Connection, own: Option<DeviceId>) -> Result<bool, EngineError> {
+    Ok(standing(db)?.first().map(|device| device.id) == own)
+}
+
 /// Whether devices that a restore found at the server have not told of themselves yet.
 pub(crate) fn waits_for_kept(db: &Connection) -> Result<bool, EngineError> {
     Ok(standing(db)?.iter().any(|device| device.added_ms == BEFORE_THIS_ONE))

@@ -143,9 +143,8 @@ pub(crate) fn found(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), 
 /// found one each. Those that a restore kept have one among themselves, or the oldest of them founds it.
 pub(crate) fn found_with_others(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
     let own = heart.identity.as_ref().map(crate::account::Identity::device);
-    let standing = row::standing(context.db)?;
-    let is_oldest = standing.first().map(|device| device.id) == own;
-    match is_oldest && standing.len() > 1 && !row::waits_for_kept(context.db)? {
+    let has_others = row::standing(context.db)?.len() > 1;
+    match has_others && row::is_oldest(context.db, own)? && !row::waits_for_kept(context.db)? {
         true => found(heart, context),
         false => Ok(()),
     }
