@@ -8,7 +8,7 @@ use aside_protocol::address::{AccountAddress, AccountName};
 use aside_protocol::frame::account::{Answer, FromServer, KeySetChange, Push};
 use aside_protocol::frame::{RequestId, ServerFrame};
 use aside_protocol::id::DeviceId;
-use aside_protocol::identity::{DeviceRecord, KeySet, verify_chain};
+use aside_protocol::identity::{DeviceCertificate, DeviceRecord, KeySet, verify_chain};
 use aside_protocol::limit::{DEVICES_MAX, INBOX_KEY_BYTES_MAX, KEY_SETS_MAX};
 use aside_protocol::refusal::Refusal;
 use bytes::Bytes;
@@ -38,7 +38,8 @@ impl<S: Store> Core<S> {
         let certificate = &record.certificate;
         let key = DeviceKey { name: name.clone(), device: certificate.device };
         match self.store.find_device(&key)? {
-            Some(known) if known == *record => return Ok(Change::None),
+            // A repeat, also one whose answer was lost before a new key set certified the device anew.
+            Some(known) if is_same(&known, record) => return Ok(Change::None),
             Some(_) => return Err(bad("another device of the account has this id")),
             None => {}
         }
@@ -84,7 +85,7 @@ impl<S: Store> Core<S> {
             return Err(bad("a key set comes with one certificate for each device that remains"));
         }
         for record in &mut devices {
-            let of_it = |certificate: &&_| is_of(certificate, record);
+            let of_it = |it: &&DeviceCertificate| it.is_of_same_device(&record.certificate);
             let certificate = certificates.iter().find(of_it).ok_or_else(|| bad("a device is left out"))?;
             certificate.verify((&address, &account.root_key), newest).map_err(bad)?;
             record.certificate = certificate.clone();
@@ -128,8 +129,7 @@ impl<S: Store> Core<S> {
     }
 }
 
-/// Whether a certificate is a device's: the same id, and the key that it has had.
-fn is_of(certificate: &aside_protocol::identity::DeviceCertificate, record: &DeviceRecord) -> bool {
-    let known = &record.certificate;
-    certificate.device == known.device && certificate.signature_key == known.signature_key
+/// Whether two records are of one device with the same keys, by whatever key set it is certified.
+fn is_same(known: &DeviceRecord, other: &DeviceRecord) -> bool {
+    known.certificate.is_of_same_device(&other.certificate) && known.inbox_key == other.inbox_key
 }

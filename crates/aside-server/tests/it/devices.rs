@@ -154,6 +154,19 @@ fn a_revoked_device_loses_sign_in_inbox_and_connection_at_once<S: Store>(mut w: 
     assert_eq!(entries.len(), 1);
 }
 
+fn a_device_whose_answer_was_lost_is_added_again_after_a_new_key_set<S: Store>(mut w: World<S>) {
+    let (alice, second, c1, _) = two_devices(&mut w);
+    let (set, new) = next_set(&alice, &known(&mut w, c1), 20, vec![]);
+    let certificates = vec![certificate(&second, &new, 1), certificate(&alice, &new, 1)];
+    assert_eq!(w.account(c1, Request::PutKeySet(KeySetChange { key_set: set, certificates })), Ok(Answer::Done));
+    // By the certificate of before, as it was sent at first.
+    let again = Request::AddDevice(record(&second, &alice.account, 0));
+    assert_eq!(w.account(c1, again), Ok(Answer::Done));
+    assert!(known(&mut w, c1).devices.iter().all(|device| device.certificate.key_set == 1));
+    let other_key = DeviceRecord { inbox_key: vec![7; 32], ..record(&second, &new, 1) };
+    assert!(matches!(w.account(c1, Request::AddDevice(other_key)), Err(Refusal::BadIdentity { .. })));
+}
+
 fn key_packages_of_an_old_key_set_are_refused<S: Store>(mut w: World<S>) {
     let (alice, second, c1, c2) = two_devices(&mut w);
     let (set, new) = next_set(&alice, &known(&mut w, c1), 20, vec![]);
@@ -267,6 +280,7 @@ on_both_stores!(
     a_device_that_the_newest_key_set_does_not_certify_is_refused,
     devices_are_limited_by_name_and_number,
     a_revoked_device_loses_sign_in_inbox_and_connection_at_once,
+    a_device_whose_answer_was_lost_is_added_again_after_a_new_key_set,
     key_packages_of_an_old_key_set_are_refused,
     a_key_set_that_does_not_fit_changes_nothing,
     the_root_key_recovers_an_account_and_does_nothing_else,
