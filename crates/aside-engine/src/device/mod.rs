@@ -27,6 +27,7 @@ use aside_protocol::id::DeviceId;
 use aside_protocol::identity::{DeviceRecord, MemberCredential};
 use aside_protocol::inbox::DeliveryToken;
 use minicbor::{Decode, Encode};
+use rusqlite::Connection;
 
 /// What one device of an account writes to another.
 #[derive(Debug, Clone, Encode, Decode)]
@@ -73,6 +74,12 @@ pub(crate) fn is_own(identity: &Identity, sender: &MemberCredential) -> bool {
         && is_same_chain
         && !is_revoked
         && sender.certificate.device != identity.device()
+}
+
+/// Whether letters go to a device of this account: not to this very one, nor to one that is out.
+pub(crate) fn is_written_to(db: &Connection, identity: &Identity, device: &DeviceId) -> Result<bool, EngineError> {
+    let known = row::find(db, device)?;
+    Ok(*device != identity.device() && known.is_none_or(|known| known.revoked_ms.is_none()))
 }
 
 /// A letter of another device of this account.

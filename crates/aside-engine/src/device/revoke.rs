@@ -12,7 +12,7 @@ use crate::conversation::{self, ConversationId};
 use crate::error::{CommandError, EngineError};
 use crate::inbox;
 use crate::input::{Change, ConnectionKind, Link};
-use crate::job::{self, Job, JobId};
+use crate::job::{self, Job, JobId, Posted};
 use crate::network::Flight;
 use crate::recovery::phrase::Entropy;
 use crate::recovery::{TypedPhrase, confirm};
@@ -260,7 +260,12 @@ fn adopt(heart: &mut Heart, context: &mut Context<'_>, keys: &NewKeys) -> Result
         let record = keys.records.iter().find(|record| record.certificate.device == device.id);
         let record = record.unwrap_or(&device.record).clone();
         let revoked_ms = device.revoked_ms.or(revoked.then_some(context.now.unix_ms));
+        let id = device.id;
+        let is_unnamed = device.name == row::UNNAMED;
         row::put(context, &Device { record, revoked_ms, ..device })?;
+        if is_unnamed {
+            sync::unsynced_device(context, &id)?;
+        }
     }
     heart.identity = account::load(context.db)?;
     if accept::linker_is_out(context)? {
@@ -310,14 +315,23 @@ fn begin_lost(heart: &Heart, context: &mut Context<'_>) -> Result<(), EngineErro
 /// Letters to one's own devices that are still here go by the new token; those to revoked ones go nowhere.
 fn readdress(context: &Context<'_>, old: DeliveryToken, new: DeliveryToken) -> Result<(), EngineError> {
     let standing: Vec<DeviceId> = row::standing(context.db)?.into_iter().map(|device| device.id).collect();
+    let goes_on = |delivery: Delivery| match delivery.token == old {
+        true => Some(Delivery { token: new, ..delivery }).filter(|it| standing.contains(&it.device)),
+        false => Some(delivery),
+    };
     for (id, job) in job::all(context)? {
-        let Job::Deliver(delivery) = job else { continue };
-        if delivery.token != old {
-            continue;
-        }
-        match standing.contains(&delivery.device) {
-            true => job::replace(context, id, &Job::Deliver(Delivery { token: new, ..delivery }))?,
-            false => job::done(context, id)?,
+        match job {
+            Job::Deliver(delivery) if delivery.token == old => match goes_on(delivery) {
+                Some(delivery) => job::replace(context, id, &Job::Deliver(delivery))?,
+                None => job::done(context, id)?,
+            },
+            Job::PutBlobs(blobs, letters) if letters.iter().any(|letter| letter.delivery.token == old) => {
+                let letters = letters.into_iter().filter_map(|Posted { server, delivery }| {
+                    goes_on(delivery).map(|delivery| Posted { server, delivery })
+                });
+                job::replace(context, id, &Job::PutBlobs(blobs, letters.collect()))?;
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -36,6 +36,9 @@ fn parse((id, record, name, added_ms, revoked_ms, history_from_ms): Columns) -> 
     Ok(Device { id: DeviceId(id), record, name, added_ms, revoked_ms, history_from_ms })
 }
 
+/// The name of a device of which the one that linked it has not told yet.
+pub(crate) const UNNAMED: &str = "A new device";
+
 const SELECT: &str = "SELECT device, record, name, added_ms, revoked_ms, history_from_ms FROM devices";
 
 /// All, the oldest first; revoked ones as well.

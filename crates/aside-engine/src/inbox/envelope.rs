@@ -7,7 +7,7 @@ use crate::content::wrapper::{pad, unpad};
 use crate::content::{ConsistencyReport, JoinRequest};
 use crate::context::Context;
 use crate::conversation::ConversationId;
-use crate::device::DeviceLetter;
+use crate::device::{self, DeviceLetter};
 use crate::error::EngineError;
 use crate::heal::letter::HealLetter;
 use crate::inbox::welcome::Recipient;
@@ -74,6 +74,9 @@ pub(crate) fn send(
     recipient: &Recipient,
     letter: &Letter,
 ) -> Result<(), EngineError> {
+    if recipient.address == identity.address && !device::is_written_to(context.db, identity, &recipient.device)? {
+        return Ok(());
+    }
     let posted = seal(heart, context, identity, recipient, letter)?;
     post(context, posted)
 }
@@ -99,7 +102,8 @@ pub(super) fn seal(
         id: DeliveryId(context.random()),
         account: recipient.address.name.clone(),
         device: recipient.device,
-        token: recipient.token,
+        // The own token changes with every revocation, wherever the old one is written down.
+        token: if recipient.address == identity.address { identity.own_token } else { recipient.token },
         envelope: sealed,
     };
     Ok(Posted { server: recipient.server, delivery })
