@@ -281,6 +281,13 @@ pub(crate) fn take(heart: &mut Heart, context: &mut Context<'_>, part: Part) -> 
 
 fn take_history(heart: &mut Heart, context: &mut Context<'_>, history: &History) -> Result<(), EngineError> {
     let id = history.chat.id;
+    sync::quietly(context, &id, |context| write_history(heart, context, history))?;
+    context.changed(Change::Conversation(id));
+    Ok(())
+}
+
+fn write_history(heart: &mut Heart, context: &mut Context<'_>, history: &History) -> Result<(), EngineError> {
+    let id = history.chat.id;
     sync::apply_chat(heart, context, &history.chat)?;
     context.db.execute(
         "UPDATE conversations SET read_position = ? WHERE id = ? AND read_position = 0",
@@ -304,10 +311,7 @@ fn take_history(heart: &mut Heart, context: &mut Context<'_>, history: &History)
     }
     into_kept_places(context, id)?;
     // Read cursors point at messages, which are here by now.
-    sync::apply_chat(heart, context, &history.chat)?;
-    sync::unsynced_chat(context, &id)?;
-    context.changed(Change::Conversation(id));
-    Ok(())
+    sync::apply_chat(heart, context, &history.chat)
 }
 
 /// A restored device has what was said before its backup, and keeps places free for what came between that and its

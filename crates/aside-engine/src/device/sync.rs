@@ -140,11 +140,13 @@ pub(crate) fn found(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), 
 }
 
 /// Founds the devices' own channel where the account has further devices and this one is the oldest: otherwise two would
-/// found one each. Those that a restore kept have one among themselves, or the oldest of them founds it.
+/// found one each. Those that a restore kept have one among themselves, or the oldest of them founds it. Who is the
+/// oldest, a device knows once it has been told everything.
 pub(crate) fn found_with_others(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
     let own = heart.identity.as_ref().map(crate::account::Identity::device);
     let has_others = row::standing(context.db)?.len() > 1;
-    match has_others && row::is_oldest(context.db, own)? && !row::waits_for_kept(context.db)? {
+    let knows_all = !accept::is_under_way(context.db)? && !row::waits_for_kept(context.db)?;
+    match has_others && knows_all && row::is_oldest(context.db, own)? {
         true => found(heart, context),
         false => Ok(()),
     }
@@ -347,6 +349,7 @@ fn apply(heart: &mut Heart, context: &mut Context<'_>, item: &Item) -> Result<()
     let mut statement = context.db.prepare_cached("SELECT 1 FROM unsynced WHERE item = ?")?;
     let is_changed_here = statement.exists(params![item.key])?;
     drop(statement);
+    let named = named_device(context.db, &item.key)?;
     match (item.key.split_once(':'), &item.chat) {
         // How far was read and deleted only grows: there is nothing to decide.
         (Some(("chats", _)), Some(chat)) => apply_chat(heart, context, chat)?,
@@ -363,7 +366,25 @@ fn apply(heart: &mut Heart, context: &mut Context<'_>, item: &Item) -> Result<()
         // What the triggers noted was not this device's doing.
         context.db.prepare_cached("DELETE FROM unsynced WHERE item = ?")?.execute(params![item.key])?;
     }
-    Ok(())
+    match named {
+        Some(named) => keep_name(context, &named),
+        None => Ok(()),
+    }
+}
+
+/// A device whose name is known here, if the item is of one.
+fn named_device(db: &Connection, key: &str) -> Result<Option<row::Device>, EngineError> {
+    let Some(("devices", id)) = key.split_once(':') else { return Ok(None) };
+    let Some(id) = row::from_hex(&id.to_lowercase()) else { return Ok(None) };
+    Ok(row::find(db, &id)?.filter(|device| device.name != row::UNNAMED))
+}
+
+/// Whoever told of a device did not know its name: the known one stays, and is told.
+fn keep_name(context: &mut Context<'_>, before: &row::Device) -> Result<(), EngineError> {
+    match row::find(context.db, &before.id)?.filter(|device| device.name == row::UNNAMED) {
+        Some(unnamed) => row::put(context, &row::Device { name: before.name.clone(), ..unnamed }),
+        None => Ok(()),
+    }
 }
 
 fn apply_row(
@@ -500,27 +521,38 @@ pub(crate) fn is_cleared(db: &Connection, channel: &ChannelId, seq: u64) -> Resu
 
 /// A message stands here that the person may have read on another device.
 pub(crate) fn follow_cursor(
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     id: ConversationId,
     channel: &ChannelId,
     (seq, position): (u64, i64),
 ) -> Result<(), EngineError> {
-    context
-        .db
-        .prepare_cached(
-            "UPDATE conversations SET read_position = MAX(read_position, ?1) WHERE id = ?2
-             AND EXISTS (SELECT 1 FROM read_cursors WHERE channel = ?3 AND seen_seq >= ?4)",
-        )?
-        .execute(params![position, id, channel.0, sql(seq)])?;
-    unsynced_chat(context, &id)
+    quietly(context, &id, |context| {
+        context
+            .db
+            .prepare_cached(
+                "UPDATE conversations SET read_position = MAX(read_position, ?1) WHERE id = ?2
+                 AND EXISTS (SELECT 1 FROM read_cursors WHERE channel = ?3 AND seen_seq >= ?4)",
+            )?
+            .execute(params![position, id, channel.0, sql(seq)])?;
+        Ok(())
+    })
 }
 
-/// What was changed of a conversation here was not this device's doing.
-pub(crate) fn unsynced_chat(context: &Context<'_>, id: &ConversationId) -> Result<(), EngineError> {
-    context
-        .db
-        .prepare_cached("DELETE FROM unsynced WHERE item = 'chats:' || hex(?) AND in_flight = 0")?
-        .execute(params![id])?;
+/// Changes a conversation as another device did: the others need not hear of it. What this person changed before and
+/// nobody was told yet is still told.
+pub(crate) fn quietly<'a>(
+    context: &mut Context<'a>,
+    id: &ConversationId,
+    change: impl FnOnce(&mut Context<'a>) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT 1 FROM unsynced WHERE item = 'chats:' || hex(?)")?;
+    let is_changed_here = statement.exists(params![id])?;
+    drop(statement);
+    change(context)?;
+    if !is_changed_here {
+        let mut statement = context.db.prepare_cached("DELETE FROM unsynced WHERE item = 'chats:' || hex(?)")?;
+        statement.execute(params![id])?;
+    }
     Ok(())
 }
 
