@@ -73,6 +73,9 @@ pub(crate) enum Job {
     /// Get a member's KeyPackages, to found the conversation anew with.
     #[n(20)]
     FetchForSuccessor(#[n(0)] ConversationId, #[n(1)] AccountAddress, #[n(2)] DeliveryToken),
+    /// Get a member's KeyPackages, to put those of their devices in anew that are lost in this conversation.
+    #[n(21)]
+    FetchToReplace(#[n(0)] ConversationId, #[n(1)] AccountAddress),
     /// Let the home server know a further device of this account; the hash names the link that it used.
     #[n(30)]
     AddDevice(#[n(0)] DeviceRecord, #[n(1)] Hash),
@@ -120,6 +123,7 @@ impl Job {
             | Job::CreateChannel(..)
             | Job::Deliver(..)
             | Job::FetchForSuccessor(..)
+            | Job::FetchToReplace(..)
             | Job::PutBlobs(..)
             | Job::FetchTree(..)
             | Job::AskToJoin(_) => ConnectionKind::Anonymous,
@@ -140,6 +144,20 @@ pub(crate) fn add_at(context: &mut Context<'_>, server: ServerId, job: &Job, due
         .prepare_cached("INSERT INTO jobs (server, anonymous, body, due_ms) VALUES (?, ?, ?, ?)")?
         .execute(params![server.0, anonymous, to_store(job), due_ms])?;
     Ok(())
+}
+
+/// As [`add_at`], unless the same is to be done already.
+pub(crate) fn add_once_at(
+    context: &mut Context<'_>,
+    server: ServerId,
+    job: &Job,
+    due_ms: i64,
+) -> Result<(), EngineError> {
+    let mut same = context.db.prepare_cached("SELECT 1 FROM jobs WHERE server = ? AND body = ?")?;
+    match same.exists(params![server.0, to_store(job)])? {
+        true => Ok(()),
+        false => add_at(context, server, job, due_ms),
+    }
 }
 
 /// The jobs of a link that are due, oldest first.

@@ -202,6 +202,7 @@ fn send_job(
         | Job::FetchAccount(_)
         | Job::AskToJoin(_)
         | Job::FetchKeyPackages(..)
+        | Job::FetchToReplace(..)
         | Job::FetchForSuccessor(..) => match about_account(context, job)? {
             Some(request) => state.ask_anonymous(context, link, request, Flight::Job(id)),
             None => job::done(context, id)?,
@@ -251,8 +252,10 @@ fn about_account(context: &mut Context<'_>, job: Job) -> Result<Option<anonymous
             let (account, token) = (asked.address.name, asked.secret.delivery_token());
             anonymous_frame::Request::FetchAccount { account, token }
         }),
-        Job::FetchKeyPackages(conversation, member) => grow::reach(context, conversation, &member)?
-            .map(|reach| anonymous_frame::Request::FetchKeyPackages { account: member.name, token: reach.token }),
+        Job::FetchKeyPackages(conversation, member) | Job::FetchToReplace(conversation, member) => {
+            grow::reach(context, conversation, &member)?
+                .map(|reach| anonymous_frame::Request::FetchKeyPackages { account: member.name, token: reach.token })
+        }
         Job::FetchForSuccessor(_, member, token) => {
             Some(anonymous_frame::Request::FetchKeyPackages { account: member.name, token })
         }

@@ -4,7 +4,7 @@ use crate::error::EngineError;
 use rusqlite::Connection;
 
 /// Of the tables below. Whoever changes them raises it, or a profile that was made before would be opened half-broken.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE settings (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), body BLOB NOT NULL) STRICT;
@@ -89,6 +89,11 @@ CREATE TABLE epochs (
 CREATE TABLE roster (
     channel BLOB NOT NULL, address TEXT NOT NULL, device BLOB NOT NULL, server INTEGER, inbox_key BLOB NOT NULL,
     token BLOB NOT NULL, record BLOB, PRIMARY KEY (channel, device)
+) STRICT, WITHOUT ROWID;
+-- Devices that were added by another one and have not said a word since; lost: whoever added them is revoked.
+CREATE TABLE unheard (
+    channel BLOB NOT NULL, device BLOB NOT NULL, address TEXT NOT NULL, adder BLOB NOT NULL,
+    since_seq INTEGER NOT NULL, lost INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (channel, device)
 ) STRICT, WITHOUT ROWID;
 -- made: the intents that it carries out, and the Welcomes that go out once it is merged.
 CREATE TABLE pending_commits (
@@ -350,7 +355,7 @@ mod tests {
         let mut statement = db.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
         let sql: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         let digest: String = Sha256::digest(sql.join("\n")).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!((VERSION, digest.as_str()), (2, "fad33c1a799ae965"));
+        assert_eq!((VERSION, digest.as_str()), (3, "a4089bb5c9e091b8"));
     }
 
     fn with_version(path: &Path, version: i64) {

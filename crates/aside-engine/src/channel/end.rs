@@ -6,6 +6,7 @@ use super::{Channel, outbox};
 use crate::Heart;
 use crate::context::{Context, sql, unsql};
 use crate::conversation::{self, ConversationId, State};
+use crate::device::attend;
 use crate::error::EngineError;
 use crate::group;
 use crate::heal;
@@ -16,10 +17,11 @@ use aside_protocol::id::ChannelId;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Tables with a column `channel` that mean nothing without the group.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "chain",
     "epochs",
     "roster",
+    "unheard",
     "pending_commits",
     "intents",
     "faults",
@@ -104,6 +106,7 @@ fn out(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> Resul
         .db
         .prepare_cached("INSERT OR REPLACE INTO ended_channels (channel, conversation, epoch) VALUES (?, ?, ?)")?
         .execute(params![channel.id.0, channel.conversation, sql(channel.epoch)])?;
+    attend::ended(heart, context, channel)?;
     forget_group(heart, context, channel.id)
 }
 

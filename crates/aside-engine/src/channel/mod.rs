@@ -11,6 +11,7 @@ pub(crate) mod outbox;
 pub(crate) mod receive;
 mod row;
 pub(crate) mod subscribe;
+pub(crate) mod unheard;
 
 pub(crate) use row::{
     Channel, Live, add_recipient, add_to_roster, anchor, authenticator_at, choose_current, find, head_at, insert, logs,

@@ -1,5 +1,6 @@
 //! The channel's row: where it is, and how far this device has read.
 
+use super::unheard;
 use crate::context::{Context, sql, stored, to_store, unsql};
 use crate::conversation::{self, ConversationId};
 use crate::error::EngineError;
@@ -183,6 +184,7 @@ pub(crate) fn add_to_roster(
     record: &DeviceRecord,
     token: &DeliveryToken,
 ) -> Result<(), EngineError> {
+    unheard::done(context, &id, &record.certificate.device)?;
     let device = (record.certificate.device, record.inbox_key.as_slice(), Some(record));
     note_in_roster(context, id, address, server, device, token)
 }
@@ -222,7 +224,7 @@ fn note_in_roster(
 pub(crate) fn remove_from_roster(context: &Context<'_>, id: ChannelId, device: &DeviceId) -> Result<(), EngineError> {
     let mut statement = context.db.prepare_cached("DELETE FROM roster WHERE channel = ? AND device = ?")?;
     statement.execute(params![id.0, device.0])?;
-    Ok(())
+    unheard::done(context, &id, device)
 }
 
 /// Everybody else's devices.

@@ -10,7 +10,7 @@
 use super::words;
 use crate::account;
 use crate::context::{Context, stored, to_store};
-use crate::conversation::{ConversationId, grow};
+use crate::conversation::{ConversationId, replace};
 use crate::error::EngineError;
 use crate::input::Change;
 use crate::job::{self, Job};
@@ -192,7 +192,7 @@ fn continued(context: &mut Context<'_>, shown: &Shown<'_>, how: Continued) -> Re
     write_down(context, shown, attention)?;
     let newcomers = note_devices(context, shown)?;
     forget_revoked(context, shown)?;
-    grow::devices_are_out(context, shown.address)?;
+    replace::devices_are_out(context, shown.address)?;
     let name = &shown.address.name;
     let words = match (by_root, how, newcomers) {
         (false, ..) => words::loud(name),

@@ -37,7 +37,7 @@ pub(super) struct Fetched {
     #[n(0)]
     pub account: DirectoryAccount,
     #[n(1)]
-    key_packages: Vec<DeviceKeyPackage>,
+    pub key_packages: Vec<DeviceKeyPackage>,
 }
 
 /// Begins a group with contacts.
@@ -100,9 +100,6 @@ pub(crate) fn fetched(
     if let Err(why) = check(heart, context, (id, member), &fetched)? {
         return fetch_failed(heart, context, (id, member), &why);
     }
-    if grow::is_replacing(context, id, member)? {
-        return grow::replace(heart, context, id, member, &fetched);
-    }
     if let Some((conversation, channel)) = standing_group(context, id)? {
         return grow::fetched(heart, context, (&conversation, channel), member, &fetched);
     }
@@ -120,9 +117,6 @@ pub(crate) fn fetch_failed(
     (id, member): (ConversationId, &AccountAddress),
     why: &str,
 ) -> Result<(), EngineError> {
-    if grow::is_replacing(context, id, member)? {
-        return grow::end(context, id, member);
-    }
     if let Some((conversation, _)) = standing_group(context, id)? {
         return grow::failed(context, &conversation, member, why);
     }
@@ -143,7 +137,7 @@ fn standing_group(
 }
 
 /// Checks that the directory's answer is of the person whom the contact row names, and returns the usable KeyPackages.
-fn check(
+pub(super) fn check(
     heart: &Heart,
     context: &mut Context<'_>,
     (id, member): (ConversationId, &AccountAddress),

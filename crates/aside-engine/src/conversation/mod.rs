@@ -3,6 +3,7 @@
 pub(crate) mod found;
 pub(crate) mod grow;
 mod member;
+pub(crate) mod replace;
 mod row;
 
 pub(crate) use found::{begin_after, begin_group, channel_is_made, fetch_failed, fetched};

@@ -2,11 +2,12 @@
 //! revoked one removes it (P-7.5, P-7.10). Several devices may find the same; they wait differently long, and the
 //! compare-and-swap of commits decides.
 
+use super::bundle;
 use super::row::{self, Device};
 use crate::Heart;
 use crate::account::Identity;
 use crate::channel::intent::{self, Intent, Newcomer};
-use crate::channel::take_group;
+use crate::channel::{Channel, take_group, unheard};
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::input::{Change, ConnectionKind, Link, ServerId};
@@ -22,9 +23,8 @@ use rusqlite::params;
 /// How long another device's turn is waited for, in milliseconds, before this one does the same.
 const OTHERS_FIRST_MS: i64 = 20_000;
 
-/// For so long after a revocation a device that is in a group and has never said a word there may not know of it, in
-/// milliseconds.
-const LOST_WELCOMES_MS: i64 = 2 * 86_400_000;
+/// How often a day KeyPackages of a device are asked for that has published none: the last of them hours apart.
+const TRIES_A_DAY: u32 = 36;
 
 /// Whether this device has to do it, or another one is likely to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,13 +128,9 @@ fn compare(heart: &mut Heart, context: &mut Context<'_>, channel: &ChannelId) ->
             .iter()
             .any(|member| member.credential.address == address && member.credential.certificate.device == device.id)
     };
-    // Its Welcome may have been on the way from a device that is out by now, and never come.
-    let since_ms = context.now.unix_ms.saturating_sub(LOST_WELCOMES_MS);
-    let may_be_lost = devices.iter().any(|device| device.revoked_ms.is_some_and(|at_ms| at_ms > since_ms));
-    let heard = crate::channel::roster(context.db, channel)?;
-    let is_silent = |device: &Device| may_be_lost && !heard.iter().any(|member| member.device == device.id);
+    let lost = unheard::lost(context.db, channel, &address)?;
     let (standing, revoked): (Vec<_>, Vec<_>) = devices.into_iter().partition(|device| device.revoked_ms.is_none());
-    let is_missing = |device: &Device| device.id != own && (!is_member(device) || is_silent(device));
+    let is_missing = |device: &Device| device.id != own && (!is_member(device) || lost.contains(&device.id));
     let missing: Vec<Device> = standing.into_iter().filter(is_missing).collect();
     let silent = missing.iter().filter(|device| is_member(device)).map(|device| device.id).collect();
     let revoked = revoked.into_iter().filter(is_member).map(|device| device.id).collect();
@@ -168,9 +164,11 @@ pub(crate) fn fetched(
         }
     }
     heart.stirred.insert(channel);
-    match is_complete {
+    // One that was lost before it was here publishes none ever: the daily look begins with it again.
+    let is_over = is_complete || job::soon_again(context, id)? > TRIES_A_DAY;
+    match is_over {
         true => gone(context, &channel).and_then(|()| job::done(context, id)),
-        false => job::soon_again(context, id).map(|_| ()),
+        false => Ok(()),
     }
 }
 
@@ -202,6 +200,22 @@ fn newcomer(
 /// The fetch for a conversation is over.
 pub(crate) fn gone(context: &Context<'_>, channel: &ChannelId) -> Result<(), EngineError> {
     context.db.prepare_cached("DELETE FROM attending WHERE channel = ?")?.execute(params![channel.0])?;
+    Ok(())
+}
+
+/// This account is out of a conversation: devices that were about to be added get what was said up to there all the same.
+pub(crate) fn ended(heart: &Heart, context: &mut Context<'_>, row: &Channel) -> Result<(), EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let mut statement = context.db.prepare_cached("SELECT 1 FROM attending WHERE channel = ?")?;
+    if !statement.exists(params![row.id.0])? {
+        return Ok(());
+    }
+    drop(statement);
+    gone(context, &row.id)?;
+    let own = identity.device();
+    for device in row::standing(context.db)?.into_iter().filter(|device| device.id != own) {
+        bundle::owe(context, &device.id, row.conversation, (row.id, row.position.seq))?;
+    }
     Ok(())
 }
 
@@ -259,7 +273,7 @@ pub(crate) fn meet(
     let device = Device {
         id: record.certificate.device,
         record: record.clone(),
-        name: "A new device".into(),
+        name: row::UNNAMED.into(),
         added_ms: context.now.unix_ms,
         revoked_ms: None,
         history_from_ms: Some(0),

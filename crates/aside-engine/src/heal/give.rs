@@ -4,7 +4,7 @@
 use super::letter::{Ask, Give, HealLetter, Named, Reach};
 use super::{content, gap, recover, refound};
 use crate::Heart;
-use crate::channel::{self, Channel, Live, end};
+use crate::channel::{self, Channel, Live, end, unheard};
 use crate::contact;
 use crate::context::Context;
 use crate::conversation;
@@ -150,6 +150,20 @@ pub(crate) fn joined_at(context: &Context<'_>, id: &ChannelId, address: &Account
         .query_row(params![id.0, address.to_string()], |row| row.get(0))
         .optional()?;
     Ok(seq.map_or(0, crate::context::unsql))
+}
+
+/// The entry by which a device of somebody else's got its first leaf, if it may never have heard of it.
+pub(crate) fn in_since(
+    context: &Context<'_>,
+    row: &Channel,
+    recipient: &Recipient,
+) -> Result<Option<u64>, EngineError> {
+    let members = conversation::members(context.db, row.conversation)?;
+    let is_only = members.iter().any(|member| member.address == recipient.address && member.devices == 1);
+    match unheard::since(context.db, &row.id, &recipient.device)? {
+        None if is_only => joined_at(context, &row.id, &recipient.address).map(Some),
+        since => Ok(since),
+    }
 }
 
 /// What this device knows of one span; `None`: nothing yet.

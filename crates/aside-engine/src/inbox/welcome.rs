@@ -1,13 +1,13 @@
 //! Welcomes: into a group that somebody founded or that somebody was added to.
 
 use super::again;
+use super::arrival;
 use super::early;
 use super::envelope::{self, Letter};
 use super::tree::{self, Tree};
 use crate::Heart;
-use crate::channel::{self, Channel, Live, outbox};
+use crate::channel::{self, Channel, Live, unheard};
 use crate::contact::{self, Contact, Voucher};
-use crate::content::{Arrival, Content};
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
@@ -32,6 +32,9 @@ use rusqlite::params;
 
 /// Entries that a device asks back for at most, whatever its adder says: it keeps room for them.
 const ASKED_BACK_MAX: u64 = 1 << 20;
+
+/// The epoch in which a founder's Welcomes let everybody in.
+const FOUNDED_IN: u64 = 1;
 
 /// A device's inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -170,7 +173,8 @@ pub(crate) fn release(
             welcome,
             tree: tree.clone(),
             predecessor: refound::predecessor_of(context.db, &row.id)?,
-            since: Some(give::joined_at(context, &row.id, &recipient.address)?)
+            // One's own are told by letters what they missed.
+            since: give::in_since(context, row, &recipient)?
                 .filter(|since| recipient.address != identity.address && *since < row.position.seq),
             own: (recipient.address == identity.address).then(|| OwnWelcome {
                 conversation: conversation.id,
@@ -478,8 +482,18 @@ pub(super) fn join(
     channel::note_epoch(context, letter.channel, &group)?;
     let adder_server = server::find_pin(context.db, &letter.adder_server)?;
     let roster = (&letter.adder_record, &letter.adder_token);
-    channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
     let members = group.members()?;
+    if letter.epoch == FOUNDED_IN {
+        let founder = &sender.certificate.device;
+        let added = members.iter().map(|it| (&it.credential.address, it.credential.certificate.device));
+        unheard::added(
+            context,
+            (&letter.channel, letter.anchor.seq),
+            founder,
+            added.filter(|(_, device)| device != founder),
+        )?;
+    }
+    channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
     contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
     let is_leaving = conversation::find(context.db, &id)?.is_some_and(|row| stays_leaving(&row, letter));
     conversation::show_group(context, id, &members, &group.metadata()?)?;
@@ -498,7 +512,7 @@ pub(super) fn join(
         channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     }
     choose_channel(heart, context, (id, letter), known)?;
-    announce(heart, context, id, &sender.address)?;
+    arrival::announce(heart, context, id, &sender.address)?;
     if letter.own.is_none() {
         conversation::touch(context, id)?;
     }
@@ -577,24 +591,4 @@ pub(super) fn not_joined(
         conversation::set_out(context, id, State::Removed, why)?;
     }
     timeline::note(context, id, &sender.address, &words)
-}
-
-/// The joiner's first words: how the members reach this device's inbox.
-pub(crate) fn announce(
-    heart: &mut Heart,
-    context: &mut Context<'_>,
-    id: ConversationId,
-    adder: &AccountAddress,
-) -> Result<(), EngineError> {
-    let conversation = conversation::find(context.db, &id)?;
-    let is_group = conversation.as_ref().is_some_and(|row| row.kind == ConversationKind::Group);
-    // Where another device of one's own was the adder, the token is for the other person all the same.
-    let peer = conversation.and_then(|row| row.peer);
-    let token = match is_group {
-        true => contact::own_token::of_group(heart, context, id)?,
-        false => contact::own_token::of_person(heart, context, peer.as_ref().unwrap_or(adder))?,
-    };
-    let Some(identity) = &heart.identity else { return Ok(()) };
-    let arrival = Arrival { server: identity.pin.clone(), token, record: identity.record.clone() };
-    outbox::queue(context, id, &Content::Arrival(Box::new(arrival)), |_| None)
 }

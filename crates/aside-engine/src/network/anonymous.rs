@@ -28,6 +28,8 @@ const EARLY_ASKS_MAX: u32 = 8;
 const EARLY_FETCHES_MAX: u32 = 36;
 /// The same for what is to be put into their inbox: about a fortnight. Nobody would hear of a Welcome that is given up.
 const EARLY_DELIVERIES_MAX: u32 = 336;
+/// How often KeyPackages are fetched to put somebody's devices anew into the logs of one conversation: each needs its own.
+const REPLACED_IN_MAX: u32 = 16;
 
 /// Takes one frame. Anything that breaks the protocol closes the connection; nothing of it is believed.
 pub(crate) fn frame(heart: &mut Heart, context: &mut Context<'_>, link: Link, bytes: &[u8]) -> Result<(), EngineError> {
@@ -113,10 +115,21 @@ fn job_answered(
             if let Some(channel) = own_fetch(context, id)? {
                 return device::attend::fetched(heart, context, (id, channel), &account, &key_packages);
             }
-            if let Some(Job::FetchKeyPackages(conversation, member)) = job::find(context, id)? {
-                conversation::fetched(heart, context, (conversation, &member), account, key_packages)?;
-            } else if let Some(Job::FetchForSuccessor(conversation, member, _)) = job::find(context, id)? {
-                heal::refound::fetched(heart, context, conversation, &member, Some((account, key_packages)))?;
+            match job::find(context, id)? {
+                Some(Job::FetchKeyPackages(conversation, member)) => {
+                    conversation::fetched(heart, context, (conversation, &member), account, key_packages)?;
+                }
+                Some(Job::FetchToReplace(conversation, member)) => {
+                    let whose = (conversation, &member);
+                    let is_last = conversation::replace::fetched(heart, context, whose, account, key_packages)?;
+                    if !is_last && job::later(context, id)? <= REPLACED_IN_MAX {
+                        return Ok(());
+                    }
+                }
+                Some(Job::FetchForSuccessor(conversation, member, _)) => {
+                    heal::refound::fetched(heart, context, conversation, &member, Some((account, key_packages)))?;
+                }
+                _ => {}
             }
             job::done(context, id)
         }
@@ -254,7 +267,9 @@ fn may_be_early(context: &mut Context<'_>, id: JobId) -> Result<bool, EngineErro
         Some(Job::FetchKeyPackages(_, member)) => contact::find(context.db, &member)?
             .filter(|contact| contact.state == contact::State::Active && contact.introduction.is_none())
             .map(|_| EARLY_FETCHES_MAX),
-        Some(Job::Deliver(_) | Job::FetchOwnKeyPackages(_) | Job::FetchForSuccessor(..)) => Some(EARLY_DELIVERIES_MAX),
+        Some(Job::Deliver(_) | Job::FetchOwnKeyPackages(_) | Job::FetchForSuccessor(..) | Job::FetchToReplace(..)) => {
+            Some(EARLY_DELIVERIES_MAX)
+        }
         _ => None,
     };
     match attempts_max {

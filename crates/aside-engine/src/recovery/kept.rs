@@ -287,6 +287,7 @@ mod tests {
         "account",
         "attending",
         "asked_keys",
+        "unheard",
         "device_links",
         "device_requests",
         "devices",

@@ -149,7 +149,7 @@ impl Engine {
         for row in rows {
             let (body, attempts, due_ms): (Vec<u8>, u32, i64) = row?;
             let job = format!("{:?}", crate::context::stored::<crate::job::Job>(&body, "job")?);
-            let kind: String = job.chars().take(60).collect();
+            let kind: String = job.chars().take(160).collect();
             left.push(format!("job {kind} tried {attempts} times, due at {due_ms}"));
         }
         Ok(left.join(", "))

@@ -5,10 +5,10 @@ use super::{Pending, next_rotation, notes, pending};
 use crate::Heart;
 use crate::channel::receive::Outcome;
 use crate::channel::row::{note_epoch, set_rotation};
-use crate::channel::{Channel, add_recipient, end, intent, outbox, remove_from_roster, take_group};
+use crate::channel::{Channel, add_recipient, end, intent, outbox, remove_from_roster, take_group, unheard};
 use crate::contact;
 use crate::context::Context;
-use crate::conversation;
+use crate::conversation::{self, replace};
 use crate::device;
 use crate::error::EngineError;
 use crate::group;
@@ -89,6 +89,8 @@ pub(crate) fn received(
     let before = if is_visible { Some(Before::of(&group)?) } else { None };
     intent::others_added(context, &channel.id, staged.added_references())?;
     heal::answer::others_added(context, &channel.id, staged.added_references())?;
+    let added = staged.added.iter().map(|added| (&added.address, added.certificate.device));
+    unheard::added(context, (&channel.id, position.seq), &staged.committer.credential.certificate.device, added)?;
     let leaf = staged.committer.leaf;
     group.merge_staged(&heart.mls.on(context.db), staged)?;
     // A leaf may have come back with another chain; where its author took itself out, there is none.
@@ -117,6 +119,10 @@ fn taken(
 ) -> Result<Outcome, EngineError> {
     let Some(identity) = &heart.identity else { return Ok(Outcome::Stopped(Fault::MissingState.into())) };
     let author = identity.address.clone();
+    if let Some(welcomes) = &own.made.welcomes {
+        let added = welcomes.slices.iter().map(|slice| (&slice.recipient.address, slice.recipient.device));
+        unheard::added(context, (&channel.id, position.seq), &identity.device(), added)?;
+    }
     let before = Before::of(&group)?;
     group.merge_pending(&heart.mls.on(context.db))?;
     intent::done(context, &own.made.intents)?;
@@ -208,10 +214,13 @@ fn merged(
     context.db.prepare_cached("DELETE FROM pending_commits WHERE channel = ?")?.execute(params![channel.id.0])?;
     outbox::epoch_ended(context, channel.id)?;
     note_epoch(context, channel.id, &group)?;
-    if let Some(before) = before {
-        show(heart, context, channel, &group, (author, before))?;
-    }
+    let after = group.members()?;
+    let shown = before.as_ref().map(|before| show(heart, context, channel, &group, (author, before, &after)));
+    shown.transpose()?;
     heart.groups.insert(channel.id, group);
+    if let Some(before) = before {
+        replace::adders_are_out(heart, context, channel, (&before.members, &after))?;
+    }
     outbox::stir(heart, context, channel)?;
     Ok(Outcome::Taken)
 }
@@ -222,10 +231,10 @@ fn show(
     context: &mut Context<'_>,
     channel: &Channel,
     group: &Group,
-    (author, before): (&AccountAddress, Before),
+    (author, before, members): (&AccountAddress, &Before, &[Member]),
 ) -> Result<(), EngineError> {
-    let (members, metadata) = (group.members()?, group.metadata()?);
-    let changes = changes(&before.members, &members);
+    let metadata = group.metadata()?;
+    let changes = changes(&before.members, members);
     for old in &before.members {
         let certificate = &old.credential.certificate;
         if !members.iter().any(|member| member.credential.certificate.device == certificate.device) {
@@ -244,6 +253,6 @@ fn show(
     let own = heart.identity.as_ref().map(|identity| &identity.address);
     contact::keys::saw_members(context, channel.conversation, members.iter().map(|member| &member.credential))?;
     notes::write(context, channel, (author, own), &changes, (&before.metadata, &metadata))?;
-    conversation::show_group(context, channel.conversation, &members, &metadata)?;
+    conversation::show_group(context, channel.conversation, members, &metadata)?;
     group::take_leavers_out(heart, context, channel)
 }

@@ -1,0 +1,64 @@
+//! Devices that somebody added to a group and that have not said a word there since. Where whoever added them is revoked,
+//! they refuse the Welcome and do not know that they are in: they are *lost*, and put in anew (P-7.10).
+
+use crate::context::{Context, sql, unsql};
+use crate::error::EngineError;
+use aside_protocol::address::AccountAddress;
+use aside_protocol::id::{ChannelId, DeviceId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// The commit at `seq`, of `adder`, added these, or gave them a fresh leaf.
+pub(crate) fn added<'a>(
+    context: &Context<'_>,
+    (channel, seq): (&ChannelId, u64),
+    adder: &DeviceId,
+    devices: impl IntoIterator<Item = (&'a AccountAddress, DeviceId)>,
+) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached(
+        "INSERT INTO unheard (channel, device, address, adder, since_seq) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET adder = excluded.adder, lost = 0",
+    )?;
+    for (address, device) in devices {
+        statement.execute(params![channel.0, device.0, address.to_string(), adder.0, sql(seq)])?;
+    }
+    Ok(())
+}
+
+/// The entry by which a device was added that has said nothing since. It may have had leaves that it never heard of.
+pub(crate) fn since(db: &Connection, channel: &ChannelId, device: &DeviceId) -> Result<Option<u64>, EngineError> {
+    let mut statement = db.prepare_cached("SELECT since_seq FROM unheard WHERE channel = ? AND device = ?")?;
+    let row = statement.query_row(params![channel.0, device.0], |row| row.get(0).map(unsql));
+    Ok(row.optional()?)
+}
+
+/// It has said that it is here, or is out.
+pub(super) fn done(context: &Context<'_>, channel: &ChannelId, device: &DeviceId) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached("DELETE FROM unheard WHERE channel = ? AND device = ?")?;
+    statement.execute(params![channel.0, device.0])?;
+    Ok(())
+}
+
+/// A revoked device was taken out: whom it had added and who has not been heard since is lost. Returns whose devices.
+pub(crate) fn lose(
+    context: &Context<'_>,
+    channel: &ChannelId,
+    adder: &DeviceId,
+) -> Result<Vec<AccountAddress>, EngineError> {
+    let mut statement = context
+        .db
+        .prepare_cached("UPDATE unheard SET lost = 1 WHERE channel = ? AND adder = ? AND lost = 0 RETURNING address")?;
+    let rows = statement.query_map(params![channel.0, adder.0], |row| row.get::<_, String>(0))?;
+    rows.map(|row| row?.parse().map_err(|_| EngineError::Damaged { what: "address" })).collect()
+}
+
+/// Somebody's lost devices in a channel.
+pub(crate) fn lost(
+    db: &Connection,
+    channel: &ChannelId,
+    address: &AccountAddress,
+) -> Result<Vec<DeviceId>, EngineError> {
+    let sql = "SELECT device FROM unheard WHERE channel = ? AND address = ? AND lost = 1";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params![channel.0, address.to_string()], |row| row.get(0).map(DeviceId))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

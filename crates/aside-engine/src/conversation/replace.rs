@@ -1,0 +1,105 @@
+//! Putting somebody's devices in anew after a revocation (P-7.10): in the place of revoked ones, where none of theirs
+//! could take these out, and where a revoked one had added them and they refused its Welcome.
+
+use super::found::{Fetched, check, newcomers_of};
+use super::grow::{self, Reach};
+use super::{ConversationId, State};
+use crate::Heart;
+use crate::channel::intent::{self, Intent, Newcomer};
+use crate::channel::{self, Channel, Live, unheard};
+use crate::contact;
+use crate::context::Context;
+use crate::device::attend;
+use crate::error::EngineError;
+use crate::job::{self, Job};
+use aside_mls::Member;
+use aside_protocol::address::AccountAddress;
+use aside_protocol::frame::anonymous::DeviceKeyPackage;
+use aside_protocol::id::{ChannelId, DeviceId};
+use aside_protocol::identity::DirectoryAccount;
+
+/// Before one of several members does it, in milliseconds.
+const REPLACE_WITHIN_MS: i64 = 30_000;
+
+/// Somebody took devices out. In a log where no other device of theirs is known, nobody of theirs can take the leaves out:
+/// whoever else is there puts those that stand in their place.
+pub(crate) fn devices_are_out(context: &mut Context<'_>, member: &AccountAddress) -> Result<(), EngineError> {
+    for id in contact::keys::conversations_with(context.db, member)? {
+        let mut logs = channel::logs(context.db, &id)?.into_iter().map(|log| is_deserted(context, &log.id, member));
+        if logs.any(|is_deserted| matches!(is_deserted, Ok(true))) {
+            look_up(context, id, member)?;
+        }
+    }
+    Ok(())
+}
+
+/// A commit took these leaves out. Whom a revoked one of them had added may have refused its Welcome.
+pub(crate) fn adders_are_out(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    (before, after): (&[Member], &[Member]),
+) -> Result<(), EngineError> {
+    let own = heart.identity.as_ref().map(|identity| identity.address.clone());
+    let is_revoked = |old: &Member| {
+        let same = after.iter().filter(|member| member.credential.root_key == old.credential.root_key);
+        let mut sets = same.flat_map(|member| &member.credential.key_sets);
+        sets.any(|set| set.revoked.contains(&old.credential.certificate.device))
+    };
+    for old in before.iter().filter(|old| is_revoked(old)) {
+        for address in unheard::lose(context, &row.id, &old.credential.certificate.device)? {
+            match Some(&address) == own.as_ref() {
+                true => attend::one(heart, context, row.id, attend::Haste::OthersFirst)?,
+                false => look_up(context, row.conversation, &address)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Asks for somebody's KeyPackages after a while, unless that is under way. Who cannot be reached from here may be from
+/// another member.
+fn look_up(context: &mut Context<'_>, id: ConversationId, member: &AccountAddress) -> Result<(), EngineError> {
+    let Some(Reach { server, .. }) = grow::reach(context, id, member)? else { return Ok(()) };
+    let due_ms = context.now.unix_ms.saturating_add(context.random_ms(REPLACE_WITHIN_MS));
+    job::add_once_at(context, server, &Job::FetchToReplace(id, member.clone()), due_ms)
+}
+
+/// Whether all that is known of somebody in a log is revoked.
+fn is_deserted(context: &Context<'_>, log: &ChannelId, member: &AccountAddress) -> Result<bool, EngineError> {
+    let Some((_, chain)) = contact::keys::known(context.db, member)? else { return Ok(false) };
+    let is_out = |device: &DeviceId| chain.iter().any(|set| set.revoked.contains(device));
+    let roster = channel::roster(context.db, log)?.into_iter();
+    let theirs: Vec<DeviceId> = roster.filter(|it| it.address == *member).map(|it| it.device).collect();
+    Ok(!theirs.is_empty() && theirs.iter().all(is_out))
+}
+
+/// The directory answered: their devices get fresh leaves where they are lost, or where a revoked one has their place. A
+/// KeyPackage lets a device in once, so it is one log at a time. Returns whether that was the last.
+pub(crate) fn fetched(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    (id, member): (ConversationId, &AccountAddress),
+    account: DirectoryAccount,
+    key_packages: Vec<DeviceKeyPackage>,
+) -> Result<bool, EngineError> {
+    let fetched = Fetched { account, key_packages };
+    let is_active = super::find(context.db, &id)?.is_some_and(|row| row.state == State::Active);
+    if !is_active || check(heart, context, (id, member), &fetched)?.is_err() {
+        return Ok(true);
+    }
+    let newcomers = newcomers_of(heart, context, (id, member), &fetched)?;
+    for log in channel::logs(context.db, &id)?.into_iter().filter(|log| log.live == Live::Yes) {
+        let lost = unheard::lost(context.db, &log.id, member)?;
+        let is_deserted = is_deserted(context, &log.id, member)?;
+        // One that is in a deserted log and has never said a word there may not know of it, either.
+        let is_meant = |newcomer: &Newcomer| is_deserted || lost.contains(&newcomer.recipient.device);
+        let mut meant = newcomers.iter().map(|(newcomer, _)| newcomer).filter(|it| is_meant(it)).peekable();
+        if meant.peek().is_some() {
+            meant.try_for_each(|it| intent::want(context, log.id, &Intent::Swap(it.clone())))?;
+            heart.stirred.insert(log.id);
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
