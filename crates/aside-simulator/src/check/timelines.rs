@@ -122,7 +122,8 @@ fn check_eligible(
             (true, false) if positions.iter().all(|position| had_left(world, seen, side.who, *position)) => {}
             (true, false) if !stays(world, seen, side, positions) || is_author_out(world, sides, message) => gone += 1,
             (true, false) => return Err(format!("{} lacks {message:?} of {place:?} at {positions:?}", side.name)),
-            (false, true) if !side.is_revoked && was_persons(world, seen, side.who, positions) => {}
+            // What another device gave on, to a revoked one only before it was revoked.
+            (false, true) if was_in_time(world, side, message) && was_persons(world, seen, side.who, positions) => {}
             (false, true) => return Err(format!("{} has {message:?} of {place:?}, which is not theirs", side.name)),
             (false, false) => {}
         }
@@ -132,6 +133,12 @@ fn check_eligible(
     }
     world.report.gone += gone as u64;
     Ok(())
+}
+
+/// Whether a device had not been taken out of its account yet when a message was sent.
+fn was_in_time(world: &World, side: &Side, message: &MessageId) -> bool {
+    let row = side.rows.iter().find(|row| row.id == *message);
+    world.revoked_at(side.who).is_none_or(|at_ms| row.is_some_and(|row| row.sent_at <= at_ms))
 }
 
 /// Whether another device of the same person, which may have given it on, was a member when an entry was made.
@@ -148,7 +155,7 @@ fn stays(world: &World, seen: &Seen, side: &Side, positions: &BTreeSet<(ChannelI
     side.is_in() && positions.iter().any(|position| was_there_since(world, seen, side.who, *position))
 }
 
-/// Whether no device of a message's author is in the conversation any more: nobody can give it back.
+/// Whether no device of a message's author that has it is in the conversation any more: nobody can give it back.
 fn is_author_out(world: &World, sides: &[Side], message: &MessageId) -> bool {
     let rows = sides.iter().flat_map(|side| &side.rows);
     let Some(author) = rows.into_iter().find(|row| row.id == *message).map(|row| &row.sender.address) else {
@@ -158,7 +165,8 @@ fn is_author_out(world: &World, sides: &[Side], message: &MessageId) -> bool {
         let person = world.devices.get(side.who).and_then(|device| world.people.get(device.person));
         person.is_some_and(|person| person.address == *author)
     };
-    !sides.iter().filter(is_authors).any(Side::is_in)
+    let has_it = |side: &Side| side.is_in() && side.rows.iter().any(|row| row.id == *message);
+    !sides.iter().filter(is_authors).any(has_it)
 }
 
 /// How many messages the lines on a device say are gone; one line gives no number.

@@ -190,6 +190,11 @@ impl World {
             };
             let name = device.name().to_owned();
             let mut lines = vec![format!("{name}: {}", engine.unsettled().unwrap_or_default())];
+            if let Ok(Some(linking)) = engine.linking() {
+                lines.push(format!("{name} is being linked: {linking:?}"));
+            }
+            let own = device.id.as_ref().map(|(_, id)| *id);
+            lines.push(format!("{name} is device {own:?} and knows {:?}", engine.devices().unwrap_or_default()));
             for shown in engine.conversations().unwrap_or_default() {
                 let (place, reason) = (self.place(who, &shown.id), shown.paused_reason.unwrap_or_default());
                 lines.push(format!("{name} in {place:?}: {:?} {reason}", shown.state));

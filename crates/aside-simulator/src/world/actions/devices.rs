@@ -121,11 +121,16 @@ impl World {
 
     /// Whether some device knows that its person took this one out.
     pub(crate) fn is_revoked(&self, who: usize) -> bool {
-        let Some(device) = self.devices.get(who) else { return false };
-        let Some((_, id)) = &device.id else { return false };
+        self.revoked_at(who).is_some()
+    }
+
+    /// When the first device of a person heard that this one was taken out.
+    pub(crate) fn revoked_at(&self, who: usize) -> Option<i64> {
+        let device = self.devices.get(who)?;
+        let (_, id) = device.id.as_ref()?;
         let own = self.devices.iter().filter(|other| other.person == device.person);
-        let mut known = own.filter_map(|other| other.client.engine()?.devices().ok()).flatten();
-        known.any(|known| known.revoked_at.is_some() && parse_device_id(&known.id).as_ref() == Some(id))
+        let known = own.filter_map(|other| other.client.engine()?.devices().ok()).flatten();
+        known.filter(|known| parse_device_id(&known.id).as_ref() == Some(id)).filter_map(|known| known.revoked_at).min()
     }
 }
 
