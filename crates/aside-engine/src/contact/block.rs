@@ -7,7 +7,7 @@ use crate::Heart;
 use crate::context::Context;
 use crate::conversation::{self, ConversationId};
 use crate::error::{CommandError, EngineError};
-use crate::inbox::welcome;
+use crate::inbox::arrival;
 use crate::input::{Change, Presence};
 use aside_protocol::address::AccountAddress;
 use rusqlite::{Connection, params};
@@ -77,7 +77,7 @@ pub(super) fn welcome_back(
 ) -> Result<(), EngineError> {
     let Some(row) = conversation::find(context.db, id)? else { return Ok(()) };
     let (Some(peer), Some(channel)) = (&row.peer, row.channel) else { return Ok(()) };
-    welcome::announce(heart, context, *id, peer)?;
+    arrival::announce(heart, context, *id, peer)?;
     heart.stirred.insert(channel);
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use super::fault::Standing;
 use super::letter::{HealLetter, NotIn, ReAdd, Why};
-use super::{count, recover, refound};
+use super::{content, count, recover, refound};
 use crate::Heart;
 use crate::channel::intent::{self, Intent, Newcomer};
 use crate::channel::{self, Channel, end};
@@ -266,7 +266,7 @@ pub(crate) fn joined(context: &Context<'_>, row: &Channel, address: &AccountAddr
         .db
         .prepare_cached("INSERT OR REPLACE INTO joins (channel, address, seq) VALUES (?, ?, ?)")?
         .execute(params![row.id.0, address.to_string(), sql(row.position.seq.saturating_add(1))])?;
-    Ok(())
+    content::forget_leaves(context, row.conversation, Some(address))
 }
 
 /// Whoever is in the successor of a channel needs no leaf in the old one any more: what they asked for before is answered.

@@ -177,6 +177,36 @@ pub(crate) fn forget_words(context: &Context<'_>, id: &MessageId) -> Result<(), 
     Ok(())
 }
 
+/// Somebody is in a conversation again, or this person is: that anybody had left it before, whoever could not read it
+/// then need not hear any more.
+pub(crate) fn forget_leaves(
+    context: &Context<'_>,
+    id: ConversationId,
+    author: Option<&AccountAddress>,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "UPDATE contents SET body = NULL WHERE kind = 4 AND (?2 IS NULL OR author = ?2) AND channel IN
+             (SELECT id FROM channels WHERE conversation = ?1
+             UNION SELECT channel FROM ended_channels WHERE conversation = ?1)",
+        )?
+        .execute(params![id, author.map(ToString::to_string)])?;
+    Ok(())
+}
+
+/// Where in a log somebody said that they leave, as far as this device knows and if they are not in again.
+pub(crate) fn left_at(
+    db: &Connection,
+    channel: &ChannelId,
+    author: &AccountAddress,
+) -> Result<Option<u64>, EngineError> {
+    let sql = "SELECT MAX(seq) FROM contents WHERE kind = 4 AND body IS NOT NULL AND channel = ? AND author = ?";
+    let seq: Option<i64> =
+        db.prepare_cached(sql)?.query_row(params![channel.0, author.to_string()], |row| row.get(0))?;
+    Ok(seq.map(unsql))
+}
+
 /// The person deleted a chat from this device.
 pub(crate) fn forget_conversation(context: &Context<'_>, id: ConversationId) -> Result<(), EngineError> {
     context

@@ -1,6 +1,7 @@
 //! Welcomes into conversations that this device has already: the answer to its request for a fresh leaf (P-9.4), and the
 //! way into a channel that the conversation was founded anew in (P-9.9).
 
+use super::arrival;
 use super::tree::{self, Tree};
 use super::welcome::{self, WelcomeLetter};
 use crate::Heart;
@@ -68,7 +69,7 @@ fn rejoin(
     rejoin::done(heart, context, row, group, letter.anchor)?;
     // A history that another device gave may have come first.
     device::bundle::into_kept_places(context, row.conversation)?;
-    welcome::announce(heart, context, row.conversation, &sender.address)
+    arrival::announce(heart, context, row.conversation, &sender.address)
 }
 
 fn keep(

@@ -1,6 +1,7 @@
 //! The inbox: sealed envelopes for this device, from senders whom the server does not know.
 
 pub(crate) mod again;
+pub(crate) mod arrival;
 pub(crate) mod early;
 pub(crate) mod envelope;
 pub(crate) mod report;

@@ -1,13 +1,13 @@
 //! Welcomes: into a group that somebody founded or that somebody was added to.
 
 use super::again;
+use super::arrival;
 use super::early;
 use super::envelope::{self, Letter};
 use super::tree::{self, Tree};
 use crate::Heart;
-use crate::channel::{self, Channel, Live, outbox};
+use crate::channel::{self, Channel, Live};
 use crate::contact::{self, Contact, Voucher};
-use crate::content::{Arrival, Content};
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
@@ -498,7 +498,7 @@ pub(super) fn join(
         channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     }
     choose_channel(heart, context, (id, letter), known)?;
-    announce(heart, context, id, &sender.address)?;
+    arrival::announce(heart, context, id, &sender.address)?;
     if letter.own.is_none() {
         conversation::touch(context, id)?;
     }
@@ -577,24 +577,4 @@ pub(super) fn not_joined(
         conversation::set_out(context, id, State::Removed, why)?;
     }
     timeline::note(context, id, &sender.address, &words)
-}
-
-/// The joiner's first words: how the members reach this device's inbox.
-pub(crate) fn announce(
-    heart: &mut Heart,
-    context: &mut Context<'_>,
-    id: ConversationId,
-    adder: &AccountAddress,
-) -> Result<(), EngineError> {
-    let conversation = conversation::find(context.db, &id)?;
-    let is_group = conversation.as_ref().is_some_and(|row| row.kind == ConversationKind::Group);
-    // Where another device of one's own was the adder, the token is for the other person all the same.
-    let peer = conversation.and_then(|row| row.peer);
-    let token = match is_group {
-        true => contact::own_token::of_group(heart, context, id)?,
-        false => contact::own_token::of_person(heart, context, peer.as_ref().unwrap_or(adder))?,
-    };
-    let Some(identity) = &heart.identity else { return Ok(()) };
-    let arrival = Arrival { server: identity.pin.clone(), token, record: identity.record.clone() };
-    outbox::queue(context, id, &Content::Arrival(Box::new(arrival)), |_| None)
 }
