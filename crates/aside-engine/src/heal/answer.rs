@@ -89,7 +89,7 @@ pub(super) fn take(
     Ok(())
 }
 
-/// Whoever asks somebody who has left hears so.
+/// Whoever asks somebody who has left, or was taken out, hears so.
 fn say_left(
     heart: &Heart,
     context: &mut Context<'_>,
@@ -98,7 +98,8 @@ fn say_left(
     sender: &MemberCredential,
 ) -> Result<(), EngineError> {
     let Some((conversation, _)) = end::ended(context.db, &id)? else { return Ok(()) };
-    let has_left = conversation::find(context.db, &conversation)?.is_some_and(|row| row.state == State::Left);
+    let is_out = |row: conversation::Conversation| matches!(row.state, State::Left | State::Removed);
+    let has_left = conversation::find(context.db, &conversation)?.is_some_and(is_out);
     let is_of_group = conversation::members(context.db, conversation)?.iter().any(|row| row.address == sender.address);
     match has_left && is_of_group && contact::keys::saw(context, sender)?.is_believed() {
         true => recover::send(heart, context, recipient, HealLetter::HasLeft(id)),
