@@ -88,7 +88,7 @@ fn look(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: Vec<G
         request::accounts(heart, context, &row.id)?.iter().map(ToString::to_string).collect();
     let (mut gone, mut to_ask, mut whole) = (Vec::new(), Vec::new(), 0_u32);
     for gap in gaps {
-        match judge(heart, context, &gap, &accounts)? {
+        match judge(heart, context, row, &gap, &accounts)? {
             Verdict::Whole => {
                 line::strike(context, &gap)?;
                 gap::close(context, gap.id)?;
@@ -127,7 +127,32 @@ fn is_wordless(context: &Context<'_>, gap: &Gap) -> Result<bool, EngineError> {
     Ok(gap::is_missing(context.db, gap.id)? && gap::missing(context.db, &[gap.id])?.is_empty())
 }
 
-fn judge(heart: &Heart, context: &Context<'_>, gap: &Gap, accounts: &BTreeSet<String>) -> Result<Verdict, EngineError> {
+/// Whether somebody who said what is missing may still give it: a member who has not answered, or, for a while, somebody who
+/// is out and whose device is known.
+fn may_come(
+    context: &Context<'_>,
+    row: &Channel,
+    gap: &Gap,
+    told: &BTreeSet<&String>,
+    is_late: bool,
+) -> Result<bool, EngineError> {
+    let authors = gap::missing_authors(context.db, gap.id)?;
+    let members = conversation::members(context.db, row.conversation)?;
+    let reachable = channel::reachable(context.db, row)?;
+    let is_asked = |author: &String| {
+        let is_member = members.iter().any(|member| member.address.to_string() == *author);
+        is_member || (!is_late && reachable.iter().any(|one| one.address.to_string() == *author))
+    };
+    Ok(authors.iter().any(|author| !told.contains(author) && is_asked(author)))
+}
+
+fn judge(
+    heart: &Heart,
+    context: &Context<'_>,
+    row: &Channel,
+    gap: &Gap,
+    accounts: &BTreeSet<String>,
+) -> Result<Verdict, EngineError> {
     let answers = gap::answers(context.db, gap.id)?;
     let told: BTreeSet<&String> =
         answers.iter().filter(|(_, through)| *through >= gap.to).map(|(account, _)| account).collect();
@@ -136,10 +161,12 @@ fn judge(heart: &Heart, context: &Context<'_>, gap: &Gap, accounts: &BTreeSet<St
     let witnesses = accounts.len().min(WITNESSES);
     let is_late = gap.asks >= ROUNDS_MIN
         && context.now.unix_ms >= gap.since_ms.saturating_add(heart.options.heal.gap_patience_ms);
+    let have_all_told = of_members >= accounts.len() && !accounts.is_empty();
+    let may_come = is_missing && have_all_told && may_come(context, row, gap, &told, is_late)?;
     Ok(match is_missing {
         false if of_members >= witnesses.max(1) => Verdict::Whole,
-        // Whoever wrote it has answered, and has it no more.
-        true if of_members >= accounts.len() && !accounts.is_empty() => Verdict::Gone,
+        // Whoever wrote it has answered, and has it no more; or what is awaited was nothing to read.
+        true if have_all_told && (!may_come || (is_late && is_wordless(context, gap)?)) => Verdict::Gone,
         false if is_late && (of_members > 0 || gap.is_seen_to_end) => Verdict::Whole,
         _ if is_late => Verdict::Unanswered,
         _ => Verdict::Ask,
