@@ -21,7 +21,7 @@ const REGRESSIONS: [(u64, u32, &str); 12] = [
 ];
 
 /// Seeds that once broke a promise in worlds whose devices lose group state, under plan 2, and what it was.
-const DAMAGED: [(u64, &str); 22] = [
+const DAMAGED: [(u64, &str); 23] = [
     (1, "of a conversation with two logs only one was healed"),
     (12, "a message was taken back in a group that its author had left, and waited for ever"),
     (14, "two who founded their conversation anew at once gave each other's channel up"),
@@ -40,6 +40,7 @@ const DAMAGED: [(u64, &str); 22] = [
     (173, "whom a commit had added whose author lost the group before the acknowledgement never got in"),
     (206, "who had left and was added again while somebody could not read it was seen as leaving for ever"),
     (326, "who came back into a group saw others, who had been on the way in before, as being added for ever"),
+    (346, "of two edits in two logs the one that came last counted"),
     (438, "what a member had said was given up before they could be asked"),
     (486, "who was left alone in a group, and lost it, waited for somebody whom it had removed"),
     (509, "founding anew that came to nothing without a network was not tried again before the next day"),
