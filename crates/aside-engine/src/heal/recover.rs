@@ -271,18 +271,21 @@ pub(super) fn take(
         accept(heart, context, (&row, gap), &sender.address, named)?;
     }
     let account = sender.address.to_string();
+    let mut is_news = knowledge(context, &row, &concerned)? != known;
     for gap in &concerned {
         let told = gap::answers(context.db, gap.id)?.into_iter().find(|(other, _)| *other == account);
-        let reached = told.map_or(gap.from, |(_, through)| through.saturating_add(1));
+        let told = told.map(|(_, through)| through);
+        let reached = told.map_or(gap.from, |through| through.saturating_add(1));
         if give.span.0 <= reached && !give.is_partial {
             // Nothing comes behind the end of a channel that is given up.
             let is_all = give.is_ended && !give.has_more;
-            gap::note_answer(context, gap.id, &account, if is_all { gap.to } else { give.span.1 })?;
-            gap::soon(context, gap.id)?;
+            let through = if is_all { gap.to } else { give.span.1 };
+            gap::note_answer(context, gap.id, &account, through)?;
+            is_news |= told.is_none_or(|told| told < through);
         }
     }
-    // Whoever may be missing something themselves is asked again in their turn, but what they knew more is followed up.
-    if give.is_partial && knowledge(context, &row, &concerned)? != known {
+    // Whoever says once more what they said, as they lack the rest themselves, is asked again in their turn.
+    if is_news {
         concerned.iter().try_for_each(|gap| gap::soon(context, gap.id))?;
     }
     if give.has_more {
