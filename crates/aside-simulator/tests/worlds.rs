@@ -21,7 +21,7 @@ const REGRESSIONS: [(u64, u32, &str); 12] = [
 ];
 
 /// Seeds that once broke a promise in worlds whose devices lose group state, under plan 2, and what it was.
-const DAMAGED: [(u64, &str); 23] = [
+const DAMAGED: [(u64, &str); 24] = [
     (1, "of a conversation with two logs only one was healed"),
     (12, "a message was taken back in a group that its author had left, and waited for ever"),
     (14, "two who founded their conversation anew at once gave each other's channel up"),
@@ -45,6 +45,7 @@ const DAMAGED: [(u64, &str); 23] = [
     (486, "who was left alone in a group, and lost it, waited for somebody whom it had removed"),
     (509, "founding anew that came to nothing without a network was not tried again before the next day"),
     (515, "who had asked for a fresh leaf and was removed was brought back in by an answer that came late"),
+    (536, "what somebody had said who left was not taken from them any more"),
 ];
 
 /// Seeds that once broke a promise in worlds whose people link devices and take them out, under plan 2, and what it was.

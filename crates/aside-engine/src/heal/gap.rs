@@ -167,6 +167,11 @@ pub(super) fn soon(context: &Context<'_>, id: i64) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Whether something of a channel is asked for.
+pub(crate) fn is_any_open(db: &Connection, id: &ChannelId) -> Result<bool, EngineError> {
+    Ok(db.prepare_cached("SELECT 1 FROM gaps WHERE channel = ? AND line IS NULL")?.exists(params![id.0])?)
+}
+
 /// Everything of it is here.
 pub(super) fn close(context: &Context<'_>, id: i64) -> Result<(), EngineError> {
     context.db.prepare_cached("DELETE FROM gap_answers WHERE gap = ?")?.execute(params![id])?;

@@ -256,8 +256,11 @@ pub(super) fn take(
     let Some(row) = channel::find(context.db, &give.channel)? else { return Ok(()) };
     let gaps = gap::of_channel(context.db, &row.id)?;
     let concerned: Vec<&Gap> = gaps.iter().filter(|gap| gap.from <= give.span.1 && gap.to >= give.span.0).collect();
-    if concerned.is_empty() || !is_believed(heart, context, &row, sender)? {
+    if concerned.is_empty() {
         return Ok(());
+    }
+    if !is_believed(heart, context, &row, sender)? {
+        return take_from_outside(heart, context, (&row, &concerned), sender, give);
     }
     // Of a channel that was given up for a fork, the heads are known to differ.
     let is_given_up = refound::successor_of(context.db, &row)?.is_some();
@@ -290,6 +293,35 @@ pub(super) fn take(
     }
     if give.has_more {
         ask_for_more(heart, context, &row, sender, give)?;
+    }
+    Ok(())
+}
+
+/// Somebody who is out gives what they said: it is taken where members have named it.
+fn take_from_outside(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    (row, gaps): (&Channel, &[&Gap]),
+    sender: &MemberCredential,
+    give: &Give,
+) -> Result<(), EngineError> {
+    for gap in gaps {
+        let awaited = |context: &Context<'_>| -> Result<Vec<Named>, EngineError> {
+            let missing = gap::named_missing(context.db, gap.id)?;
+            Ok(missing.into_iter().filter(|one| one.author == sender.address).collect())
+        };
+        let before = awaited(context)?;
+        if before.is_empty() || !contact::keys::saw(context, sender)?.is_believed() {
+            continue;
+        }
+        let is_same =
+            |one: &Named, named: &Named| one.seq == named.seq && one.id == named.id && one.author == named.author;
+        for named in give.named.iter().filter(|named| before.iter().any(|one| is_same(one, named))) {
+            accept(heart, context, (row, gap), &sender.address, named)?;
+        }
+        if awaited(context)?.len() < before.len() {
+            gap::soon(context, gap.id)?;
+        }
     }
     Ok(())
 }
