@@ -2,6 +2,7 @@
 //! what is gone for good.
 
 use super::gap::{self, Gap};
+use super::give::UNREACHED_MAX;
 use super::letter::{Ask, Give, HealLetter, Named, Reach};
 use super::{content, count, fault, line, refound, request};
 use crate::Heart;
@@ -130,12 +131,14 @@ fn is_wordless(context: &Context<'_>, gap: &Gap) -> Result<bool, EngineError> {
 /// Whether somebody who said what is missing may still give it: a member who has not answered, or, for a while, somebody who
 /// is out and whose device is known.
 fn may_come(
+    heart: &Heart,
     context: &Context<'_>,
     row: &Channel,
     gap: &Gap,
     told: &BTreeSet<&String>,
     is_late: bool,
 ) -> Result<bool, EngineError> {
+    let own = heart.identity.as_ref().map(|identity| identity.address.to_string());
     let authors = gap::missing_authors(context.db, gap.id)?;
     let members = conversation::members(context.db, row.conversation)?;
     let reachable = channel::reachable(context.db, row)?;
@@ -143,7 +146,7 @@ fn may_come(
         let is_member = members.iter().any(|member| member.address.to_string() == *author);
         is_member || (!is_late && reachable.iter().any(|one| one.address.to_string() == *author))
     };
-    Ok(authors.iter().any(|author| !told.contains(author) && is_asked(author)))
+    Ok(authors.iter().any(|author| Some(author) != own.as_ref() && !told.contains(author) && is_asked(author)))
 }
 
 fn judge(
@@ -162,7 +165,7 @@ fn judge(
     let is_late = gap.asks >= ROUNDS_MIN
         && context.now.unix_ms >= gap.since_ms.saturating_add(heart.options.heal.gap_patience_ms);
     let have_all_told = of_members >= accounts.len() && !accounts.is_empty();
-    let may_come = is_missing && have_all_told && may_come(context, row, gap, &told, is_late)?;
+    let may_come = is_missing && have_all_told && may_come(heart, context, row, gap, &told, is_late)?;
     Ok(match is_missing {
         false if of_members >= witnesses.max(1) => Verdict::Whole,
         // Whoever wrote it has answered, and has it no more; or what is awaited was nothing to read.
@@ -179,10 +182,15 @@ fn ask(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: &[Gap]
     for gap in gaps.iter().take(SPANS_MAX) {
         spans.push((gap.from, gap.to));
     }
-    let recipients = whom(heart, context, row, first)?;
+    let unreached = unreached(heart, context, row, gaps)?;
+    let mut recipients = whom(heart, context, row, first)?;
+    if recipients.is_empty() && !unreached.is_empty() {
+        recipients.extend(carrier(heart, context, row, first)?);
+    }
     let reach = request::reach(heart, context, row)?;
     for recipient in recipients {
-        let ask = Ask { channel: row.id, nonce: context.random(), spans: spans.clone(), reach: reach.clone() };
+        let (spans, reach, unreached) = (spans.clone(), reach.clone(), unreached.clone());
+        let ask = Ask { channel: row.id, nonce: context.random(), spans, reach, unreached };
         send(heart, context, &recipient, HealLetter::Ask(Box::new(ask)))?;
     }
     for gap in gaps {
@@ -195,6 +203,37 @@ fn ask(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: &[Gap]
         gap::asked(context, gap.id, Some(next))?;
     }
     Ok(())
+}
+
+/// Members who said what is missing and of whom this device knows no inbox, or none on a server that it knows.
+fn unreached(
+    heart: &Heart,
+    context: &Context<'_>,
+    row: &Channel,
+    gaps: &[Gap],
+) -> Result<Vec<AccountAddress>, EngineError> {
+    let own = heart.identity.as_ref().map(|identity| &identity.address);
+    let mut authors = BTreeSet::new();
+    for gap in gaps {
+        authors.append(&mut gap::missing_authors(context.db, gap.id)?);
+    }
+    let reachable = channel::reachable(context.db, row)?;
+    let members = conversation::members(context.db, row.conversation)?.into_iter().map(|member| member.address);
+    let mut unreached: Vec<AccountAddress> = members
+        .filter(|one| Some(one) != own && authors.contains(&one.to_string()))
+        .filter(|one| !reachable.iter().any(|other| other.address == *one))
+        .collect();
+    unreached.truncate(UNREACHED_MAX);
+    Ok(unreached)
+}
+
+/// A member who passes on what is asked, another one in each round.
+fn carrier(heart: &Heart, context: &Context<'_>, row: &Channel, gap: &Gap) -> Result<Option<Recipient>, EngineError> {
+    let members = request::accounts(heart, context, &row.id)?;
+    let mut others = channel::roster(context.db, &row.id)?;
+    others.retain(|one| members.contains(&one.address));
+    let turn = usize::try_from(gap.asks).unwrap_or(0).checked_rem(others.len());
+    Ok(turn.map(|turn| others.swap_remove(turn)))
 }
 
 /// One device of some accounts: of those whose words are known to be missing, own ones, and others who have not answered.
@@ -398,7 +437,8 @@ fn ask_for_more(
     let gaps = gap::of_channel(context.db, &row.id)?;
     let Some(gap) = gaps.iter().find(|gap| gap.has(from)) else { return Ok(()) };
     let reach = request::reach(heart, context, row)?;
-    let ask = Ask { channel: row.id, nonce: context.random(), spans: vec![(from, gap.to)], reach };
+    let spans = vec![(from, gap.to)];
+    let ask = Ask { channel: row.id, nonce: context.random(), spans, reach, unreached: Vec::new() };
     send(heart, context, &recipient, HealLetter::Ask(Box::new(ask)))
 }
 
