@@ -21,7 +21,7 @@ const REGRESSIONS: [(u64, u32, &str); 12] = [
 ];
 
 /// Seeds that once broke a promise in worlds whose devices lose group state, under plan 2, and what it was.
-const DAMAGED: [(u64, &str); 19] = [
+const DAMAGED: [(u64, &str); 26] = [
     (1, "of a conversation with two logs only one was healed"),
     (12, "a message was taken back in a group that its author had left, and waited for ever"),
     (14, "two who founded their conversation anew at once gave each other's channel up"),
@@ -38,9 +38,19 @@ const DAMAGED: [(u64, &str); 19] = [
     (131, "who was removed while it could not read was not told that it missed what was said until then"),
     (138, "what nobody could give was not said to be gone, for others lacked it, too"),
     (173, "whom a commit had added whose author lost the group before the acknowledgement never got in"),
+    (
+        203,
+        "who was added by somebody who lost the group at once, and founded it anew, was owed what was said until then",
+    ),
+    (206, "who had left and was added again while somebody could not read it was seen as leaving for ever"),
     (326, "who came back into a group saw others, who had been on the way in before, as being added for ever"),
+    (346, "of two edits in two logs the one that came last counted"),
+    (438, "what a member had said was given up before they could be asked"),
+    (486, "who was left alone in a group, and lost it, waited for somebody whom it had removed"),
     (509, "founding anew that came to nothing without a network was not tried again before the next day"),
     (515, "who had asked for a fresh leaf and was removed was brought back in by an answer that came late"),
+    (536, "what somebody had said who left was not taken from them any more"),
+    (698, "whoever does not know an author's server never got what they had said"),
 ];
 
 /// Seeds that once broke a promise in worlds whose people link devices and take them out, under plan 2, and what it was.

@@ -15,6 +15,7 @@ use crate::inbox::{again, report};
 use crate::timeline;
 use crate::view::ConversationKind;
 use aside_mls::{Member, MlsError, ProcessError, Processed};
+use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::{Body, Entry, Position, next_head};
 use aside_protocol::id::ChannelId;
 use rusqlite::params;
@@ -207,11 +208,31 @@ fn opened(
             return Ok(Outcome::Ended);
         }
     }
+    if content != Content::Leave {
+        is_back(context, channel, author, wrapper.cited)?;
+    }
     let sent_ms = wrapper.sent_at_unix_ms;
     heal::content::keep(context, (channel.id, seq), (&id, author), sent_ms, &wrapper.content)?;
     let taken = timeline::Taken { id, channel: channel.id, seq, author: author.clone(), sent_ms, position: None };
     timeline::take(heart, context, channel, &taken, content)?;
     Ok(Outcome::Taken)
+}
+
+/// Whoever leaves says nothing more. Whoever speaks, and has read that they left, was taken out and in again meanwhile,
+/// while this device could not read it.
+fn is_back(
+    context: &mut Context<'_>,
+    channel: &Channel,
+    author: &AccountAddress,
+    cited: Position,
+) -> Result<(), EngineError> {
+    if !conversation::leavers(context, channel.conversation)?.contains(author) {
+        return Ok(());
+    }
+    match heal::content::left_at(context.db, &channel.id, author)?.is_none_or(|seq| seq <= cited.seq) {
+        true => conversation::set_staying(context, channel.conversation, author),
+        false => Ok(()),
+    }
 }
 
 /// Notes a content's id; `false` if it was noted before.

@@ -205,8 +205,10 @@ fn note_in_roster(
     context
         .db
         .prepare_cached(
-            "INSERT OR REPLACE INTO roster (channel, address, device, server, inbox_key, token, record)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            // What the device has shown of itself is good still where its adder did not show it.
+            "INSERT INTO roster (channel, address, device, server, inbox_key, token, record)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (channel, device) DO UPDATE SET address = ?2, server = ?4,
+             inbox_key = ?5, token = ?6, record = COALESCE(?7, CASE WHEN inbox_key = ?5 THEN record END)",
         )?
         .execute(params![
             id.0,

@@ -3,6 +3,7 @@
 use super::{ConversationId, IsAdmin};
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::heal;
 use crate::input::Change;
 use aside_mls::{Member, Metadata};
 use aside_protocol::address::AccountAddress;
@@ -98,6 +99,18 @@ pub(crate) fn set_leaving(
     Ok(())
 }
 
+/// They are there still, or again.
+pub(crate) fn set_staying(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    address: &AccountAddress,
+) -> Result<(), EngineError> {
+    let sql = "UPDATE members SET standing = 0 WHERE conversation = ? AND address = ? AND standing = 2";
+    context.db.prepare_cached(sql)?.execute(params![id, address.to_string()])?;
+    context.changed(Change::Conversation(id));
+    Ok(())
+}
+
 /// This person is out: of those who were leaving, too, nothing more is heard.
 pub(crate) fn nobody_leaves(context: &Context<'_>, id: ConversationId) -> Result<(), EngineError> {
     let sql = "UPDATE members SET standing = 0 WHERE conversation = ? AND standing = 2";
@@ -146,7 +159,7 @@ pub(crate) fn leavers(context: &Context<'_>, id: ConversationId) -> Result<Vec<A
 pub(crate) fn forget_standings(context: &Context<'_>, id: ConversationId) -> Result<(), EngineError> {
     let sql = "DELETE FROM members WHERE conversation = ? AND standing <> 0";
     context.db.prepare_cached(sql)?.execute(params![id])?;
-    Ok(())
+    heal::content::forget_leaves(context, id, None)
 }
 
 /// Shows a group as it is: members with their devices, title and picture. Whoever is being added stays so until they are

@@ -3,7 +3,7 @@
 
 use super::fault::Standing;
 use super::letter::{HealLetter, NotIn, ReAdd, Why};
-use super::{count, recover, refound};
+use super::{content, count, recover, refound};
 use crate::Heart;
 use crate::channel::intent::{self, Intent, Newcomer};
 use crate::channel::{self, Channel, end};
@@ -89,7 +89,7 @@ pub(super) fn take(
     Ok(())
 }
 
-/// Whoever asks somebody who has left hears so.
+/// Whoever asks somebody who has left, or was taken out, hears so.
 fn say_left(
     heart: &Heart,
     context: &mut Context<'_>,
@@ -98,7 +98,8 @@ fn say_left(
     sender: &MemberCredential,
 ) -> Result<(), EngineError> {
     let Some((conversation, _)) = end::ended(context.db, &id)? else { return Ok(()) };
-    let has_left = conversation::find(context.db, &conversation)?.is_some_and(|row| row.state == State::Left);
+    let is_out = |row: conversation::Conversation| matches!(row.state, State::Left | State::Removed);
+    let has_left = conversation::find(context.db, &conversation)?.is_some_and(is_out);
     let is_of_group = conversation::members(context.db, conversation)?.iter().any(|row| row.address == sender.address);
     match has_left && is_of_group && contact::keys::saw(context, sender)?.is_believed() {
         true => recover::send(heart, context, recipient, HealLetter::HasLeft(id)),
@@ -266,7 +267,7 @@ pub(crate) fn joined(context: &Context<'_>, row: &Channel, address: &AccountAddr
         .db
         .prepare_cached("INSERT OR REPLACE INTO joins (channel, address, seq) VALUES (?, ?, ?)")?
         .execute(params![row.id.0, address.to_string(), sql(row.position.seq.saturating_add(1))])?;
-    Ok(())
+    content::forget_leaves(context, row.conversation, Some(address))
 }
 
 /// Whoever is in the successor of a channel needs no leaf in the old one any more: what they asked for before is answered.

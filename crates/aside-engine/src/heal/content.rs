@@ -136,13 +136,15 @@ pub(super) fn span(
     .collect()
 }
 
-/// What acts on a content, in the order of the log: id, author, place and body.
+/// What acts on a content, in the order of the log: id, author and body. Of what stands in several logs the author's clock
+/// tells the order.
 pub(super) fn acting_on(
     db: &Connection,
     target: &MessageId,
 ) -> Result<Vec<(MessageId, AccountAddress, Vec<u8>)>, EngineError> {
     let mut statement = db.prepare_cached(
-        "SELECT id, author, body FROM contents WHERE target = ? AND body IS NOT NULL ORDER BY channel, seq",
+        "SELECT id, author, body FROM contents WHERE target = ?1 AND body IS NOT NULL ORDER BY
+         IIF((SELECT COUNT(DISTINCT channel) FROM contents WHERE target = ?1) > 1, sent_ms, 0), channel, seq",
     )?;
     let rows = statement.query_map(params![target], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
     rows.map(|row| {
@@ -150,6 +152,21 @@ pub(super) fn acting_on(
         Ok((id, author.parse().map_err(|_| EngineError::Damaged { what: "author" })?, body))
     })
     .collect()
+}
+
+/// Whether its author edited a message again after this edit, in another log that came first.
+pub(crate) fn is_edited_since(
+    db: &Connection,
+    (edit, author): (&MessageId, &AccountAddress),
+    target: &MessageId,
+) -> Result<bool, EngineError> {
+    let mut edits = acting_on(db, target)?;
+    let is_edit = |body: &[u8]| {
+        let content = MimiContent::decode(body).and_then(|mimi| Content::from_mimi(&mimi));
+        matches!(content, Ok(Content::Edit { .. }))
+    };
+    edits.retain(|(_, by, body)| by == author && is_edit(body));
+    Ok(edits.iter().any(|(id, ..)| id == edit) && edits.last().is_some_and(|(id, ..)| id != edit))
 }
 
 /// What a content acts on, if it does on one.
@@ -175,6 +192,36 @@ pub(crate) fn forget_words(context: &Context<'_>, id: &MessageId) -> Result<(), 
     let sql = "UPDATE contents SET body = NULL WHERE (id = ?1 AND kind <> 2) OR (target = ?1 AND kind = 1)";
     context.db.prepare_cached(sql)?.execute(params![id])?;
     Ok(())
+}
+
+/// Somebody is in a conversation again, or this person is: that anybody had left it before, whoever could not read it
+/// then need not hear any more.
+pub(crate) fn forget_leaves(
+    context: &Context<'_>,
+    id: ConversationId,
+    author: Option<&AccountAddress>,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "UPDATE contents SET body = NULL WHERE kind = 4 AND (?2 IS NULL OR author = ?2) AND channel IN
+             (SELECT id FROM channels WHERE conversation = ?1
+             UNION SELECT channel FROM ended_channels WHERE conversation = ?1)",
+        )?
+        .execute(params![id, author.map(ToString::to_string)])?;
+    Ok(())
+}
+
+/// Where in a log somebody said that they leave, as far as this device knows and if they are not in again.
+pub(crate) fn left_at(
+    db: &Connection,
+    channel: &ChannelId,
+    author: &AccountAddress,
+) -> Result<Option<u64>, EngineError> {
+    let sql = "SELECT MAX(seq) FROM contents WHERE kind = 4 AND body IS NOT NULL AND channel = ? AND author = ?";
+    let seq: Option<i64> =
+        db.prepare_cached(sql)?.query_row(params![channel.0, author.to_string()], |row| row.get(0))?;
+    Ok(seq.map(unsql))
 }
 
 /// The person deleted a chat from this device.

@@ -8,6 +8,7 @@ use crate::context::{Context, sql, unsql};
 use crate::error::EngineError;
 use aside_protocol::id::ChannelId;
 use rusqlite::{Connection, Row, params};
+use std::collections::BTreeSet;
 
 /// Places that are reserved for a span whose end is not known.
 const OPEN_SPAN: u64 = 1 << 20;
@@ -166,6 +167,11 @@ pub(super) fn soon(context: &Context<'_>, id: i64) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Whether something of a channel is asked for.
+pub(crate) fn is_any_open(db: &Connection, id: &ChannelId) -> Result<bool, EngineError> {
+    Ok(db.prepare_cached("SELECT 1 FROM gaps WHERE channel = ? AND line IS NULL")?.exists(params![id.0])?)
+}
+
 /// Everything of it is here.
 pub(super) fn close(context: &Context<'_>, id: i64) -> Result<(), EngineError> {
     context.db.prepare_cached("DELETE FROM gap_answers WHERE gap = ?")?.execute(params![id])?;
@@ -228,6 +234,13 @@ pub(super) fn named_missing(db: &Connection, id: i64) -> Result<Vec<super::lette
         Ok(super::letter::Named { seq: unsql(seq), id, author, sent_ms, is_words, content: None, is_deleted: false })
     })
     .collect()
+}
+
+/// Who said what is missing, also where it was nothing that a person reads.
+pub(super) fn missing_authors(db: &Connection, id: i64) -> Result<BTreeSet<String>, EngineError> {
+    let mut statement =
+        db.prepare_cached(&format!("SELECT DISTINCT author FROM gap_named n WHERE gap = ? AND {MISSING}"))?;
+    Ok(statement.query_map(params![id], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 /// How much is known of a gap: names, and of these those that are missing.

@@ -1,7 +1,7 @@
 //! Giving back what was said to a member who could not get it (P-9.7): one's own contents, and the asker's own. Of what
 //! others said only the names are told, so that the asker knows whom to ask.
 
-use super::letter::{Ask, Give, HealLetter, Named, Reach};
+use super::letter::{Ask, Give, HealLetter, Named, PassedOn, Reach};
 use super::{content, gap, recover, refound};
 use crate::Heart;
 use crate::channel::{self, Channel, Live, end, unheard};
@@ -25,6 +25,8 @@ const NAMED_MAX: u32 = 512;
 const WAYS_MAX: usize = 24;
 /// Spans that are answered in one letter's answer.
 const SPANS_MAX: usize = 32;
+/// Members to whom one letter is passed on.
+pub(super) const UNREACHED_MAX: usize = 8;
 /// Letters that one device is answered in a day.
 const ASKS_A_DAY: i64 = 1_000;
 
@@ -33,6 +35,41 @@ pub(super) fn take(
     heart: &mut Heart,
     context: &mut Context<'_>,
     sender: &MemberCredential,
+    ask: &Ask,
+) -> Result<(), EngineError> {
+    asked(heart, context, (sender, sender), ask)
+}
+
+/// A member passes on what another one asks. It goes to that one's inbox alone, whoever brought it.
+pub(super) fn take_passed_on(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    by: &MemberCredential,
+    PassedOn { asker, ask }: &PassedOn,
+) -> Result<(), EngineError> {
+    match asker.verify().is_ok() && ask.unreached.is_empty() && may_ask(heart, context, &ask.channel, by)? {
+        true => asked(heart, context, (asker, by), ask),
+        false => Ok(()),
+    }
+}
+
+/// Whether somebody is, or was, in a conversation with this person.
+fn may_ask(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    id: &ChannelId,
+    sender: &MemberCredential,
+) -> Result<bool, EngineError> {
+    match channel::find(context.db, id)? {
+        Some(row) => super::is_member(heart, context, &row, sender),
+        None => is_of_ended(context, id, sender),
+    }
+}
+
+fn asked(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    (sender, brought_by): (&MemberCredential, &MemberCredential),
     ask: &Ask,
 ) -> Result<(), EngineError> {
     let is_first = context
@@ -46,11 +83,7 @@ pub(super) fn take(
         && ask.reach.server.address == sender.address.server;
     let server = server::find_pin(context.db, &ask.reach.server)?;
     let (true, true, Some(server)) = (is_first, is_own_inbox, server) else { return Ok(()) };
-    let may_ask = match &row {
-        Some(row) => super::is_member(heart, context, row, sender)?,
-        None => is_of_ended(context, &ask.channel, sender)?,
-    };
-    if !may_ask || is_rate_limited(context, sender)? {
+    if !may_ask(heart, context, &ask.channel, sender)? || is_rate_limited(context, brought_by)? {
         return Ok(());
     }
     let recipient = Recipient {
@@ -68,12 +101,31 @@ pub(super) fn take(
         }
         return Ok(());
     };
+    pass_on(heart, context, &row, sender, ask)?;
     for span in spans {
         for piece in known_pieces(context, &row, *span)? {
             if let Some(give) = answer(heart, context, &row, &sender.address, piece)? {
                 recover::send(heart, context, &recipient, HealLetter::Give(Box::new(give)))?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Whom the asker cannot reach hears of it from here: not every member's server is known to every other.
+fn pass_on(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    asker: &MemberCredential,
+    ask: &Ask,
+) -> Result<(), EngineError> {
+    let roster = channel::roster(context.db, &row.id)?;
+    for address in ask.unreached.iter().take(UNREACHED_MAX) {
+        let Some(recipient) = roster.iter().find(|one| one.address == *address) else { continue };
+        let ask = Ask { unreached: Vec::new(), ..ask.clone() };
+        let passed = HealLetter::PassedOn(Box::new(PassedOn { asker: asker.clone(), ask }));
+        recover::send(heart, context, recipient, passed)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::content::MessageId;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::id::{ChainHead, ChannelId};
-use aside_protocol::identity::DeviceRecord;
+use aside_protocol::identity::{DeviceRecord, MemberCredential};
 use aside_protocol::inbox::DeliveryToken;
 use aside_protocol::link::ServerPin;
 use minicbor::bytes::ByteVec;
@@ -28,6 +28,18 @@ pub(crate) enum HealLetter {
     /// No fresh leaf: whoever was asked has left that channel themselves.
     #[n(4)]
     HasLeft(#[n(0)] ChannelId),
+    /// What somebody else asks, who cannot reach whom they ask.
+    #[n(5)]
+    PassedOn(#[n(0)] Box<PassedOn>),
+}
+
+/// A request for what was said that a member passes on (P-9.6).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct PassedOn {
+    #[n(0)]
+    pub asker: MemberCredential,
+    #[n(1)]
+    pub ask: Ask,
 }
 
 /// The answer to somebody who asks for a leaf after they were removed (P-9.3).
@@ -106,6 +118,9 @@ pub(crate) struct Ask {
     pub spans: Vec<(u64, u64)>,
     #[n(3)]
     pub reach: Reach,
+    /// Members whose words are known to be missing and whom the asker cannot reach: it is passed on to them.
+    #[n(4)]
+    pub unreached: Vec<AccountAddress>,
 }
 
 /// One content of the log, named.

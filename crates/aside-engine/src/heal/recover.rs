@@ -2,6 +2,7 @@
 //! what is gone for good.
 
 use super::gap::{self, Gap};
+use super::give::UNREACHED_MAX;
 use super::letter::{Ask, Give, HealLetter, Named, Reach};
 use super::{content, count, fault, line, refound, request};
 use crate::Heart;
@@ -88,7 +89,7 @@ fn look(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: Vec<G
         request::accounts(heart, context, &row.id)?.iter().map(ToString::to_string).collect();
     let (mut gone, mut to_ask, mut whole) = (Vec::new(), Vec::new(), 0_u32);
     for gap in gaps {
-        match judge(heart, context, &gap, &accounts)? {
+        match judge(heart, context, row, &gap, &accounts)? {
             Verdict::Whole => {
                 line::strike(context, &gap)?;
                 gap::close(context, gap.id)?;
@@ -127,7 +128,34 @@ fn is_wordless(context: &Context<'_>, gap: &Gap) -> Result<bool, EngineError> {
     Ok(gap::is_missing(context.db, gap.id)? && gap::missing(context.db, &[gap.id])?.is_empty())
 }
 
-fn judge(heart: &Heart, context: &Context<'_>, gap: &Gap, accounts: &BTreeSet<String>) -> Result<Verdict, EngineError> {
+/// Whether somebody who said what is missing may still give it: a member who has not answered, or, for a while, somebody who
+/// is out and whose device is known.
+fn may_come(
+    heart: &Heart,
+    context: &Context<'_>,
+    row: &Channel,
+    gap: &Gap,
+    told: &BTreeSet<&String>,
+    is_late: bool,
+) -> Result<bool, EngineError> {
+    let own = heart.identity.as_ref().map(|identity| identity.address.to_string());
+    let authors = gap::missing_authors(context.db, gap.id)?;
+    let members = conversation::members(context.db, row.conversation)?;
+    let reachable = channel::reachable(context.db, row)?;
+    let is_asked = |author: &String| {
+        let is_member = members.iter().any(|member| member.address.to_string() == *author);
+        is_member || (!is_late && reachable.iter().any(|one| one.address.to_string() == *author))
+    };
+    Ok(authors.iter().any(|author| Some(author) != own.as_ref() && !told.contains(author) && is_asked(author)))
+}
+
+fn judge(
+    heart: &Heart,
+    context: &Context<'_>,
+    row: &Channel,
+    gap: &Gap,
+    accounts: &BTreeSet<String>,
+) -> Result<Verdict, EngineError> {
     let answers = gap::answers(context.db, gap.id)?;
     let told: BTreeSet<&String> =
         answers.iter().filter(|(_, through)| *through >= gap.to).map(|(account, _)| account).collect();
@@ -136,10 +164,12 @@ fn judge(heart: &Heart, context: &Context<'_>, gap: &Gap, accounts: &BTreeSet<St
     let witnesses = accounts.len().min(WITNESSES);
     let is_late = gap.asks >= ROUNDS_MIN
         && context.now.unix_ms >= gap.since_ms.saturating_add(heart.options.heal.gap_patience_ms);
+    let have_all_told = of_members >= accounts.len() && !accounts.is_empty();
+    let may_come = is_missing && have_all_told && may_come(heart, context, row, gap, &told, is_late)?;
     Ok(match is_missing {
         false if of_members >= witnesses.max(1) => Verdict::Whole,
-        // Whoever wrote it has answered, and has it no more.
-        true if of_members >= accounts.len() && !accounts.is_empty() => Verdict::Gone,
+        // Whoever wrote it has answered, and has it no more; or what is awaited was nothing to read.
+        true if have_all_told && (!may_come || (is_late && is_wordless(context, gap)?)) => Verdict::Gone,
         false if is_late && (of_members > 0 || gap.is_seen_to_end) => Verdict::Whole,
         _ if is_late => Verdict::Unanswered,
         _ => Verdict::Ask,
@@ -152,10 +182,15 @@ fn ask(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: &[Gap]
     for gap in gaps.iter().take(SPANS_MAX) {
         spans.push((gap.from, gap.to));
     }
-    let recipients = whom(heart, context, row, first)?;
+    let unreached = unreached(heart, context, row, gaps)?;
+    let mut recipients = whom(heart, context, row, first)?;
+    if recipients.is_empty() && !unreached.is_empty() {
+        recipients.extend(carrier(heart, context, row, first)?);
+    }
     let reach = request::reach(heart, context, row)?;
     for recipient in recipients {
-        let ask = Ask { channel: row.id, nonce: context.random(), spans: spans.clone(), reach: reach.clone() };
+        let (spans, reach, unreached) = (spans.clone(), reach.clone(), unreached.clone());
+        let ask = Ask { channel: row.id, nonce: context.random(), spans, reach, unreached };
         send(heart, context, &recipient, HealLetter::Ask(Box::new(ask)))?;
     }
     for gap in gaps {
@@ -168,6 +203,37 @@ fn ask(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: &[Gap]
         gap::asked(context, gap.id, Some(next))?;
     }
     Ok(())
+}
+
+/// Members who said what is missing and of whom this device knows no inbox, or none on a server that it knows.
+fn unreached(
+    heart: &Heart,
+    context: &Context<'_>,
+    row: &Channel,
+    gaps: &[Gap],
+) -> Result<Vec<AccountAddress>, EngineError> {
+    let own = heart.identity.as_ref().map(|identity| &identity.address);
+    let mut authors = BTreeSet::new();
+    for gap in gaps {
+        authors.append(&mut gap::missing_authors(context.db, gap.id)?);
+    }
+    let reachable = channel::reachable(context.db, row)?;
+    let members = conversation::members(context.db, row.conversation)?.into_iter().map(|member| member.address);
+    let mut unreached: Vec<AccountAddress> = members
+        .filter(|one| Some(one) != own && authors.contains(&one.to_string()))
+        .filter(|one| !reachable.iter().any(|other| other.address == *one))
+        .collect();
+    unreached.truncate(UNREACHED_MAX);
+    Ok(unreached)
+}
+
+/// A member who passes on what is asked, another one in each round.
+fn carrier(heart: &Heart, context: &Context<'_>, row: &Channel, gap: &Gap) -> Result<Option<Recipient>, EngineError> {
+    let members = request::accounts(heart, context, &row.id)?;
+    let mut others = channel::roster(context.db, &row.id)?;
+    others.retain(|one| members.contains(&one.address));
+    let turn = usize::try_from(gap.asks).unwrap_or(0).checked_rem(others.len());
+    Ok(turn.map(|turn| others.swap_remove(turn)))
 }
 
 /// One device of some accounts: of those whose words are known to be missing, own ones, and others who have not answered.
@@ -229,8 +295,11 @@ pub(super) fn take(
     let Some(row) = channel::find(context.db, &give.channel)? else { return Ok(()) };
     let gaps = gap::of_channel(context.db, &row.id)?;
     let concerned: Vec<&Gap> = gaps.iter().filter(|gap| gap.from <= give.span.1 && gap.to >= give.span.0).collect();
-    if concerned.is_empty() || !is_believed(heart, context, &row, sender)? {
+    if concerned.is_empty() {
         return Ok(());
+    }
+    if !is_believed(heart, context, &row, sender)? {
+        return take_from_outside(heart, context, (&row, &concerned), sender, give);
     }
     // Of a channel that was given up for a fork, the heads are known to differ.
     let is_given_up = refound::successor_of(context.db, &row)?.is_some();
@@ -244,22 +313,54 @@ pub(super) fn take(
         accept(heart, context, (&row, gap), &sender.address, named)?;
     }
     let account = sender.address.to_string();
+    let mut is_news = knowledge(context, &row, &concerned)? != known;
     for gap in &concerned {
         let told = gap::answers(context.db, gap.id)?.into_iter().find(|(other, _)| *other == account);
-        let reached = told.map_or(gap.from, |(_, through)| through.saturating_add(1));
+        let told = told.map(|(_, through)| through);
+        let reached = told.map_or(gap.from, |through| through.saturating_add(1));
         if give.span.0 <= reached && !give.is_partial {
             // Nothing comes behind the end of a channel that is given up.
             let is_all = give.is_ended && !give.has_more;
-            gap::note_answer(context, gap.id, &account, if is_all { gap.to } else { give.span.1 })?;
-            gap::soon(context, gap.id)?;
+            let through = if is_all { gap.to } else { give.span.1 };
+            gap::note_answer(context, gap.id, &account, through)?;
+            is_news |= told.is_none_or(|told| told < through);
         }
     }
-    // Whoever may be missing something themselves is asked again in their turn, but what they knew more is followed up.
-    if give.is_partial && knowledge(context, &row, &concerned)? != known {
+    // Whoever says once more what they said, as they lack the rest themselves, is asked again in their turn.
+    if is_news {
         concerned.iter().try_for_each(|gap| gap::soon(context, gap.id))?;
     }
     if give.has_more {
         ask_for_more(heart, context, &row, sender, give)?;
+    }
+    Ok(())
+}
+
+/// Somebody who is out gives what they said: it is taken where members have named it.
+fn take_from_outside(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    (row, gaps): (&Channel, &[&Gap]),
+    sender: &MemberCredential,
+    give: &Give,
+) -> Result<(), EngineError> {
+    for gap in gaps {
+        let awaited = |context: &Context<'_>| -> Result<Vec<Named>, EngineError> {
+            let missing = gap::named_missing(context.db, gap.id)?;
+            Ok(missing.into_iter().filter(|one| one.author == sender.address).collect())
+        };
+        let before = awaited(context)?;
+        if before.is_empty() || !contact::keys::saw(context, sender)?.is_believed() {
+            continue;
+        }
+        let is_same =
+            |one: &Named, named: &Named| one.seq == named.seq && one.id == named.id && one.author == named.author;
+        for named in give.named.iter().filter(|named| before.iter().any(|one| is_same(one, named))) {
+            accept(heart, context, (row, gap), &sender.address, named)?;
+        }
+        if awaited(context)?.len() < before.len() {
+            gap::soon(context, gap.id)?;
+        }
     }
     Ok(())
 }
@@ -336,7 +437,8 @@ fn ask_for_more(
     let gaps = gap::of_channel(context.db, &row.id)?;
     let Some(gap) = gaps.iter().find(|gap| gap.has(from)) else { return Ok(()) };
     let reach = request::reach(heart, context, row)?;
-    let ask = Ask { channel: row.id, nonce: context.random(), spans: vec![(from, gap.to)], reach };
+    let spans = vec![(from, gap.to)];
+    let ask = Ask { channel: row.id, nonce: context.random(), spans, reach, unreached: Vec::new() };
     send(heart, context, &recipient, HealLetter::Ask(Box::new(ask)))
 }
 

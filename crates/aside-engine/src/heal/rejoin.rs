@@ -2,7 +2,7 @@
 //! is replaced, the chain is anchored anew, and the timeline goes on without a seam.
 
 use super::fault::{self, Fault};
-use super::{Fork, ForkSign, count, gap, request};
+use super::{Fork, ForkSign, content, count, gap, request};
 use crate::Heart;
 use crate::channel::{self, Channel, commit, outbox};
 use crate::context::Context;
@@ -114,6 +114,7 @@ pub(crate) fn done(
     commit::was_lost(context, row.id)?;
     channel::anchor(context, row.id, anchor)?;
     channel::note_epoch(context, row.id, &group)?;
+    forget_untold_leaves(heart, context, row)?;
     conversation::show_group(context, row.conversation, &group.members()?, &group.metadata()?)?;
     heart.groups.insert(row.id, group);
     request::forget_key_packages(heart, context, row.id)?;
@@ -137,6 +138,18 @@ pub(crate) fn done(
             told_by: None,
         };
         return fault::put(heart, context, row, Fault::Fork(fork));
+    }
+    Ok(())
+}
+
+/// Whoever told this device by letter that they had left is out of the group, or in it again. Had they only just left when
+/// it was given its leaf, it gets their word with what it missed.
+fn forget_untold_leaves(heart: &Heart, context: &mut Context<'_>, row: &Channel) -> Result<(), EngineError> {
+    let own = heart.identity.as_ref().map(|identity| identity.address.clone());
+    for leaver in conversation::leavers(context, row.conversation)? {
+        if Some(&leaver) != own.as_ref() && content::left_at(context.db, &row.id, &leaver)?.is_none() {
+            conversation::set_staying(context, row.conversation, &leaver)?;
+        }
     }
     Ok(())
 }

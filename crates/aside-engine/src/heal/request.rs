@@ -171,7 +171,7 @@ pub(super) fn not_in(
     }
 }
 
-/// A member says that they have left: nobody waits for them any more.
+/// A member says that they have left, or were taken out: nobody waits for them any more.
 pub(super) fn has_left(
     context: &mut Context<'_>,
     sender: &MemberCredential,

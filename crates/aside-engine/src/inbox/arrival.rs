@@ -1,11 +1,11 @@
-//! What a device says first in a conversation: how it is reached.
+//! What a device says first in a conversation that it has joined. Whatever comes after it is the person's.
 
 use crate::Heart;
 use crate::channel::outbox;
 use crate::contact;
 use crate::content::{Arrival, Content};
 use crate::context::Context;
-use crate::conversation::{self, ConversationId};
+use crate::conversation::{self, ConversationId, State};
 use crate::error::EngineError;
 use crate::view::ConversationKind;
 use aside_protocol::address::AccountAddress;
@@ -18,6 +18,10 @@ pub(crate) fn announce(
     adder: &AccountAddress,
 ) -> Result<(), EngineError> {
     let conversation = conversation::find(context.db, &id)?;
+    // Whoever is leaving says nothing more: it would sound as if they were back.
+    if conversation.as_ref().is_some_and(|row| row.state == State::Leaving) {
+        return Ok(());
+    }
     let is_group = conversation.as_ref().is_some_and(|row| row.kind == ConversationKind::Group);
     // Where another device of one's own was the adder, the token is for the other person all the same.
     let peer = conversation.and_then(|row| row.peer);

@@ -56,6 +56,11 @@ pub(crate) fn take(
         {
             orphans::keep(context, taken, &target, &content)
         }
+        Content::Edit { target, .. }
+            if heal::content::is_edited_since(context.db, (&taken.id, &taken.author), &target)? =>
+        {
+            Ok(())
+        }
         Content::Edit { target, text } => edit(context, &taken.author, &target, &text),
         Content::Delete { target } => delete(context, &taken.author, &target),
         Content::Reaction { target, emoji } => react(context, &taken.author, &target, &emoji, &taken.id),

@@ -120,6 +120,7 @@ fn check_eligible(
             // Nobody owes anything to a device that is out.
             (true, false) if side.is_revoked => {}
             (true, false) if positions.iter().all(|position| had_left(world, seen, side.who, *position)) => {}
+            (true, false) if positions.iter().all(|(log, _)| never_got_in(world, sides, side.who, log)) => {}
             (true, false) if !stays(world, seen, side, positions) || is_author_out(world, sides, message) => gone += 1,
             (true, false) => return Err(format!("{} lacks {message:?} of {place:?} at {positions:?}", side.name)),
             // What another device gave on, to a revoked one only before it was revoked.
@@ -167,6 +168,14 @@ fn is_author_out(world: &World, sides: &[Side], message: &MessageId) -> bool {
     };
     let has_it = |side: &Side| side.is_in() && side.rows.iter().any(|row| row.id == *message);
     !sides.iter().filter(is_authors).any(has_it)
+}
+
+/// Whether a device never heard of a log that all others have given up: it was added by a commit whose author lost the group
+/// before its Welcome went out, and is somebody new in the log that came after (P-4.15, P-9.8). Nobody can tell it what it
+/// missed, for nobody knows that it should have been in.
+fn never_got_in(world: &World, sides: &[Side], who: usize, log: &ChannelId) -> bool {
+    let mut used = sides.iter().filter(|side| side.is_in()).flat_map(|side| &side.channels);
+    !used.any(|seen| seen.channel == *log) && !world.ledger.has_stood(who, *log)
 }
 
 /// How many messages the lines on a device say are gone; one line gives no number.

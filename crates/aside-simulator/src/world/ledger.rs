@@ -95,6 +95,13 @@ pub(crate) struct Ledger {
     pub count: usize,
 }
 
+impl Ledger {
+    /// Whether a device was ever seen to read a channel.
+    pub fn has_stood(&self, who: usize, channel: ChannelId) -> bool {
+        self.stood.contains_key(&(who, channel))
+    }
+}
+
 impl World {
     /// The name of a conversation that a device knows by its own id.
     ///

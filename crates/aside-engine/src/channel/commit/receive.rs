@@ -238,8 +238,12 @@ fn show(
     for old in &before.members {
         let certificate = &old.credential.certificate;
         if !members.iter().any(|member| member.credential.certificate.device == certificate.device) {
-            remove_from_roster(context, channel.id, &certificate.device)?;
-            if changes.removed.contains(&old.credential.address) {
+            // Whoever is out still gives what they said, as long as this device lacks something.
+            let is_out = changes.removed.contains(&old.credential.address);
+            if !is_out || !heal::gap::is_any_open(context.db, &channel.id)? {
+                remove_from_roster(context, channel.id, &certificate.device)?;
+            }
+            if is_out {
                 intent::device_is_out(context, &channel.id, &old.credential.address, &certificate.device)?;
             }
         }
