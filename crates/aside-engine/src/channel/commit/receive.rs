@@ -232,6 +232,7 @@ fn show(
             remove_from_roster(context, channel.id, &certificate.device)?;
             if changes.removed.contains(&old.credential.address) {
                 intent::device_is_out(context, &channel.id, &old.credential.address, &certificate.device)?;
+                heal::answer::device_is_out(context, channel.conversation, &certificate.device)?;
             }
         }
     }
