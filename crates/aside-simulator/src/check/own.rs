@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
     let mut firsts: BTreeMap<usize, (&str, String)> = BTreeMap::new();
-    for (who, device) in world.devices.iter().enumerate().filter(|(who, _)| !world.is_revoked(*who)) {
+    for (who, device) in
+        world.devices.iter().enumerate().filter(|(who, _)| !world.is_revoked(*who) && !world.is_hostile(*who))
+    {
         if device.id.is_none() {
             return Err(format!("{} was never linked", device.name()));
         }
@@ -88,7 +90,9 @@ fn check_given(world: &World, seen: &Seen, who: usize) -> Result<(), String> {
 
 /// Devices that somebody wished to be out are out, unless it was said why not, or the wisher itself was taken out.
 fn check_revocations(world: &World) -> Result<(), String> {
-    for revocation in world.ledger.revocations.iter().filter(|it| it.is_sure && !world.is_revoked(it.by)) {
+    for revocation in
+        world.ledger.revocations.iter().filter(|it| it.is_sure && !world.is_revoked(it.by) && !world.is_hostile(it.by))
+    {
         let named = |device: &Device| device.id.as_ref().is_some_and(|(_, id)| *id == revocation.device);
         let Some(target) = world.devices.iter().position(named) else { continue };
         let Some(by) = world.devices.get(revocation.by) else { continue };
