@@ -1,6 +1,7 @@
 //! The end of all troubles: everything starts, connects, and runs until nothing moves and nobody wants to be woken.
 
 use super::World;
+use super::ledger::Place;
 use super::people::Device;
 use aside_engine::Engine;
 use aside_engine::input::Input;
@@ -68,7 +69,13 @@ impl World {
     fn is_done(&self, who: usize, engine: &Engine) -> bool {
         let mut conversations = engine.conversations().unwrap_or_default().into_iter();
         let is_excused = |it: Conversation| self.is_excused(who, &it);
-        is_at_rest(engine) || conversations.any(is_excused)
+        is_at_rest(engine) || self.has_forgotten_its_own(who) || conversations.any(is_excused)
+    }
+
+    /// Whether an older copy knows nothing of the log in which its person's devices tell each other everything.
+    pub(crate) fn has_forgotten_its_own(&self, who: usize) -> bool {
+        let person = self.devices.get(who).and_then(|device| self.people.get(device.person));
+        person.is_some_and(|person| self.ledger.has_forgotten(who, &Place::Own(person.address.clone())))
     }
 
     /// Whether a conversation may be stuck for ever: where only somebody with ill will could help, or where a device was set

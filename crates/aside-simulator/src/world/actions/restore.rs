@@ -26,6 +26,14 @@ impl World {
     pub(super) fn restore_older(&mut self, who: usize) -> Option<()> {
         let device = self.devices.get_mut(who)?;
         let copy = device.copy.take()?;
+        let person = device.person;
+        let since = self.ledger.revocations.iter().skip(copy.revocations);
+        let is_of_person = |by: usize| self.devices.get(by).is_some_and(|other| other.person == person);
+        // Whoever is set back behind a change of the account's key has lost that: only the recovery phrase helps (P-10.8).
+        if since.into_iter().any(|revocation| is_of_person(revocation.by)) {
+            return None;
+        }
+        let device = self.devices.get_mut(who)?;
         let broken = device.client.crash();
         let at_rest = device.client.at_rest()?;
         let restored = database::from_bytes(&copy.bytes).map(|older| *at_rest = older);
