@@ -2,7 +2,8 @@
 //! and after every transaction and every output. Everything is decided by a seed, so every failure replays.
 //!
 //! A [`World`] runs in two parts. First come the troubles: people write and change their groups, devices and servers
-//! crash, connections break, some are away for weeks. Then everything is mended and runs until nothing moves, and the
+//! crash, connections break, some are away for weeks; in some worlds people have several devices, lose group state, are set
+//! back to older copies, or have ill will ([`Plan::mixed`]). Then everything is mended and runs until nothing moves, and the
 //! promises are checked ([`check`]). MLS bytes differ from run to run; no decision depends on them.
 
 pub mod calm;

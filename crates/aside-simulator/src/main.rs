@@ -31,12 +31,47 @@ struct Arguments {
     /// People have several devices.
     #[arg(long)]
     devices: bool,
+    /// One device does ill to its groups.
+    #[arg(long)]
+    hostile: bool,
+    /// Devices are set back to older copies of themselves.
+    #[arg(long)]
+    restored: bool,
+    /// Worlds of all these kinds, also of several at once, as each seed decides.
+    #[arg(long, conflicts_with_all = ["weeks", "damage", "devices", "hostile", "restored"])]
+    mixed: bool,
     /// A fault to plant.
     #[arg(long)]
     defect: Option<Fault>,
     /// Threads.
     #[arg(long, default_value_t = 2)]
     threads: u64,
+}
+
+impl Arguments {
+    fn plan(&self, seed: u64) -> Plan {
+        let defect = self.defect.map(PlantedDefect::from);
+        if self.mixed {
+            return Plan::mixed(seed, defect);
+        }
+        let mut plan = Plan::of(seed, defect);
+        if self.weeks {
+            plan = plan.with_weeks_away();
+        }
+        if self.devices {
+            plan = plan.with_devices(seed);
+        }
+        if self.damage {
+            plan = plan.with_damage();
+        }
+        if self.hostile {
+            plan = plan.with_hostile(seed);
+        }
+        if self.restored {
+            plan = plan.with_restored();
+        }
+        plan
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -67,21 +102,9 @@ impl From<Fault> for PlantedDefect {
 }
 
 fn main() -> ExitCode {
-    let Arguments { worlds, from, seed, weeks, damage, devices, defect, threads } = Arguments::parse();
-    let defect = defect.map(PlantedDefect::from);
-    let live = |seed: u64| {
-        let mut plan = Plan::of(seed, defect);
-        if weeks {
-            plan = plan.with_weeks_away();
-        }
-        if devices {
-            plan = plan.with_devices(seed);
-        }
-        if damage {
-            plan = plan.with_damage();
-        }
-        World::new(seed, &plan).run()
-    };
+    let arguments = Arguments::parse();
+    let Arguments { worlds, from, seed, threads, .. } = arguments;
+    let live = |seed: u64| World::new(seed, &arguments.plan(seed)).run();
     if let Some(seed) = seed {
         return only(seed, live(seed));
     }

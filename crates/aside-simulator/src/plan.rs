@@ -1,6 +1,7 @@
 //! What a seed decides of a world before it begins: how large it is, how rough, and what people do in it.
 //!
-//! [`Plan::of`] is the one plan there is: the soak and the tests live through the same worlds.
+//! [`Plan::of`] is the plan of a plain world, to which the others add; [`Plan::mixed`] draws one of all kinds. The soak and
+//! the tests live through the same worlds.
 
 use crate::dice::Dice;
 use crate::world::actions::Deed;
@@ -71,8 +72,49 @@ pub struct Plan {
     pub trouble_per_mille: usize,
     /// What an account may still do of each kind.
     pub deeds: Vec<Allowance>,
+    /// Somebody with ill will, if there is anybody.
+    pub hostile: Option<Hostile>,
     /// A fault on purpose.
     pub defect: Option<PlantedDefect>,
+}
+
+/// Somebody with ill will: one device of an account does what no honest program does, now and then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hostile {
+    /// Which account.
+    pub account: usize,
+    /// What it does. One thing in a world, so that what must be noticed of it is known.
+    pub ill: Ill,
+    /// What becomes of the device after the troubles.
+    pub end: HostileEnd,
+}
+
+/// What a device with ill will commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ill {
+    /// What nobody can process, and nobody can be blamed for.
+    Garbage,
+    /// Bytes that are no commit.
+    Nonsense,
+    /// Other keys for the next epoch than the commit leads to.
+    WrongKeys,
+    /// What its role forbids.
+    Forbidden,
+    /// That somebody outside may propose changes.
+    HiddenSender,
+}
+
+impl Ill {
+    const ALL: [Ill; 5] = [Ill::Garbage, Ill::Nonsense, Ill::WrongKeys, Ill::Forbidden, Ill::HiddenSender];
+}
+
+/// What becomes of a device with ill will after the troubles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostileEnd {
+    /// It does no ill any more.
+    Repents,
+    /// It is never seen again, and gives nothing back.
+    Vanishes,
 }
 
 /// How likely a deed is, and how often it may happen in the whole world.
@@ -113,6 +155,7 @@ impl Plan {
             steps: 280 / chapters + 60,
             trouble_per_mille: [10, 30, 60, 120].get(dice.below(4)).copied().unwrap_or(60),
             deeds: Vec::new(),
+            hostile: None,
             defect,
         };
         plan.deeds = deeds(&mut dice, accounts);
@@ -144,12 +187,46 @@ impl Plan {
         self
     }
 
+    /// The same with one device that does ill to its groups, of somebody who may be an admin or not.
+    #[must_use]
+    pub fn with_hostile(mut self, seed: u64) -> Self {
+        let mut dice = Dice::new(seed ^ 0x5eed_0f71_a9ad_0002);
+        let end = if dice.per_mille(400) { HostileEnd::Vanishes } else { HostileEnd::Repents };
+        let ill = Ill::ALL.get(dice.below(Ill::ALL.len())).copied().unwrap_or(Ill::Garbage);
+        self.hostile = Some(Hostile { account: dice.below(self.accounts), ill, end });
+        let left = [1, 2, 3, 5].get(dice.below(4)).copied().unwrap_or(2);
+        // Only one account does it, so that most draws are in vain.
+        self.deeds.push(Allowance { deed: Deed::DoIll, weight: 8 * self.accounts, left });
+        self
+    }
+
+    /// The same with devices that are set back to older copies of themselves.
+    #[must_use]
+    pub fn with_restored(mut self) -> Self {
+        let left = 1 + self.accounts / 3;
+        self.deeds.push(Allowance { deed: Deed::KeepCopy, weight: 12, left: 3 * left });
+        self.deeds.push(Allowance { deed: Deed::RestoreOlder, weight: 12, left });
+        self
+    }
+
+    /// The plan of a seed among worlds of all kinds: it decides which of the kinds above come together.
+    pub fn mixed(seed: u64, defect: Option<PlantedDefect>) -> Self {
+        let mut dice = Dice::new(seed ^ 0x5eed_0f71_a9ad_0003);
+        let plan = Self::of(seed, defect);
+        let plan = if dice.per_mille(250) { plan.with_weeks_away() } else { plan };
+        let kind = dice.below(8);
+        let plan = if matches!(kind, 1 | 4 | 5 | 6) { plan.with_devices(seed) } else { plan };
+        let plan = if matches!(kind, 2 | 4) { plan.with_damage() } else { plan };
+        let plan = if matches!(kind, 3 | 5) { plan.with_hostile(seed) } else { plan };
+        if matches!(kind, 6 | 7) { plan.with_restored() } else { plan }
+    }
+
     /// In words, for a report.
     pub fn describe(&self) -> String {
         let deeds: Vec<String> =
             self.deeds.iter().map(|allowance| format!("{:?} ≤ {}", allowance.deed, allowance.left)).collect();
         format!(
-            "plan {PLAN_VERSION}: {} accounts on {} servers, {} chapters of {} steps a device, trouble {} ‰, away ≤ {} days{}{}{}; {}",
+            "plan {PLAN_VERSION}: {} accounts on {} servers, {} chapters of {} steps a device, trouble {} ‰, away ≤ {} days{}{}{}{}; {}",
             self.accounts,
             self.servers,
             self.chapters,
@@ -159,6 +236,9 @@ impl Plan {
             if self.both_may_found { ", both may found" } else { "" },
             if self.is_rough_from_the_start { ", rough from the start" } else { "" },
             if self.has_outage { ", a server down for long" } else { "" },
+            self.hostile
+                .map(|it| format!(", p{} does ill: {:?}, and {:?}", it.account, it.ill, it.end))
+                .unwrap_or_default(),
             deeds.join(", "),
         )
     }

@@ -28,8 +28,14 @@ pub struct Report {
     pub breaks: u64,
     /// Times that somebody or a server was away for days.
     pub absences: u64,
-    /// Times that a device lost group state, or was set back to an older copy.
+    /// Times that a device lost group state.
     pub damages: u64,
+    /// Times that a device was set back to an older copy of itself.
+    pub restored: u64,
+    /// Commits with ill will that a server took.
+    pub ill: u64,
+    /// Of them, those that an honest device showed evidence of.
+    pub noticed: u64,
     /// Fresh leaves that devices got.
     pub re_added: u64,
     /// Gaps that were filled.
@@ -47,7 +53,7 @@ impl AddAssign for Report {
 }
 
 impl Report {
-    fn numbers(&self) -> [(u64, &'static str); 15] {
+    fn numbers(&self) -> [(u64, &'static str); 18] {
         [
             (self.worlds, "worlds"),
             (self.devices, "devices"),
@@ -61,13 +67,16 @@ impl Report {
             (self.breaks, "broken connections"),
             (self.absences, "absences of days"),
             (self.damages, "damages"),
+            (self.restored, "older copies"),
+            (self.ill, "commits with ill will"),
+            (self.noticed, "of them noticed"),
             (self.re_added, "fresh leaves"),
             (self.gaps_filled, "gaps filled"),
             (self.re_founded, "moves to a new channel"),
         ]
     }
 
-    fn numbers_mut(&mut self) -> [&mut u64; 15] {
+    fn numbers_mut(&mut self) -> [&mut u64; 18] {
         [
             &mut self.worlds,
             &mut self.devices,
@@ -81,6 +90,9 @@ impl Report {
             &mut self.breaks,
             &mut self.absences,
             &mut self.damages,
+            &mut self.restored,
+            &mut self.ill,
+            &mut self.noticed,
             &mut self.re_added,
             &mut self.gaps_filled,
             &mut self.re_founded,

@@ -71,6 +71,18 @@ const DEVICES: [(u64, &str); 14] = [
     (78, "a log was given up though the other person's devices had been put into it again"),
 ];
 
+/// Seeds that once broke a promise in worlds with somebody of ill will, under plan 2, and what it was.
+const HOSTILE: [(u64, &str); 3] = [
+    (17, "who had asked for a fresh leaf and was removed from the next channel was brought back by a late answer"),
+    (45, "a rival channel that was not followed was told as a conversation that could not be joined"),
+    (75, "an heir who had begun to leave took somebody else for the heir, and the group was never founded anew"),
+];
+
+/// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.
+const HOSTILE_WORLDS: [u64; 6] = [2, 3, 4, 5, 12, 14];
+const RESTORED_WORLDS: [u64; 6] = [1, 2, 3, 4, 5, 22];
+const MIXED_WORLDS: [u64; 4] = [1, 2, 3, 4];
+
 /// Worlds with several devices an account, beside those.
 const DEVICE_WORLDS: [u64; 6] = [1, 2, 4, 6, 7, 9];
 
@@ -81,9 +93,12 @@ fn live(seeds: impl Iterator<Item = u64>) -> Vec<String> {
     seeds.filter_map(|seed| run(seed, None).err()).map(|broken| broken.to_string()).collect()
 }
 
+fn broken(seed: u64, plan: &Plan) -> Option<String> {
+    World::new(seed, plan).run().err().map(|broken| broken.to_string())
+}
+
 fn with_devices(seed: u64) -> Option<String> {
-    let plan = Plan::of(seed, None).with_devices(seed);
-    World::new(seed, &plan).run().err().map(|broken| broken.to_string())
+    broken(seed, &Plan::of(seed, None).with_devices(seed))
 }
 
 #[test]
@@ -96,8 +111,7 @@ fn worlds_that_once_broke_keep_their_promises() {
 #[test]
 fn damaged_worlds_that_once_broke_keep_their_promises() {
     for (seed, why) in DAMAGED {
-        let broken = World::new(seed, &Plan::of(seed, None).with_damage()).run().err().map(|broken| broken.to_string());
-        assert_eq!(broken, None, "{why}");
+        assert_eq!(broken(seed, &Plan::of(seed, None).with_damage()), None, "{why}");
     }
 }
 
@@ -105,6 +119,34 @@ fn damaged_worlds_that_once_broke_keep_their_promises() {
 fn worlds_with_several_devices_that_once_broke_keep_their_promises() {
     for (seed, why) in DEVICES {
         assert_eq!(with_devices(seed), None, "{why}");
+    }
+}
+
+#[test]
+fn hostile_worlds_that_once_broke_keep_their_promises() {
+    for (seed, why) in HOSTILE {
+        assert_eq!(broken(seed, &Plan::of(seed, None).with_hostile(seed)), None, "{why}");
+    }
+}
+
+#[test]
+fn worlds_with_somebody_of_ill_will_keep_their_promises() {
+    for seed in HOSTILE_WORLDS {
+        assert_eq!(broken(seed, &Plan::of(seed, None).with_hostile(seed)), None);
+    }
+}
+
+#[test]
+fn worlds_with_older_copies_keep_their_promises() {
+    for seed in RESTORED_WORLDS {
+        assert_eq!(broken(seed, &Plan::of(seed, None).with_restored()), None);
+    }
+}
+
+#[test]
+fn worlds_of_all_kinds_keep_their_promises() {
+    for seed in MIXED_WORLDS {
+        assert_eq!(broken(seed, &Plan::mixed(seed, None)), None);
     }
 }
 

@@ -123,11 +123,7 @@ pub(super) fn is_over(heart: &mut Heart, context: &mut Context<'_>, channel: &Ch
     if conversation.is_none_or(|row| row.state != State::Leaving) {
         return Ok(false);
     }
-    let is_queued = context
-        .db
-        .prepare_cached("SELECT 1 FROM outbox WHERE conversation = ?")?
-        .exists(params![channel.conversation])?;
-    if is_queued {
+    if outbox::waits(context, channel.conversation)? {
         return Ok(false);
     }
     let Some(heir) = group::heir(heart, context, channel)? else { return Ok(true) };

@@ -196,6 +196,11 @@ pub(super) fn all_failed(
     messages.into_iter().flatten().try_for_each(|message| timeline::failed(context, &message, why))
 }
 
+/// Whether something for a conversation has not reached its log, as far as this device knows.
+pub(crate) fn waits(context: &Context<'_>, conversation: ConversationId) -> Result<bool, EngineError> {
+    Ok(context.db.prepare_cached("SELECT 1 FROM outbox WHERE conversation = ?")?.exists(params![conversation])?)
+}
+
 /// Nothing, but for a planted defect: what is to be retried is forgotten to have been encrypted, before the log was
 /// searched for it.
 pub(crate) fn reconnected(context: &Context<'_>) -> Result<(), EngineError> {

@@ -9,13 +9,13 @@ use crate::channel::intent::{self, Intent, Newcomer};
 use crate::channel::{self, Channel, end};
 use crate::contact;
 use crate::context::{Context, sql, stored, to_store};
-use crate::conversation::{self, State};
+use crate::conversation::{self, ConversationId, State};
 use crate::error::EngineError;
 use crate::inbox::welcome::Recipient;
 use crate::server;
 use aside_mls::{Group, KeyPackageError, Member};
 use aside_protocol::address::AccountAddress;
-use aside_protocol::id::{ChannelId, Hash};
+use aside_protocol::id::{ChannelId, DeviceId, Hash};
 use aside_protocol::identity::MemberCredential;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
@@ -258,6 +258,21 @@ pub(crate) fn others_added(context: &Context<'_>, id: &ChannelId, references: &[
             .prepare_cached("DELETE FROM readds WHERE channel = ? AND reference = ?")?
             .execute(params![id.0, reference.0])?;
     }
+    Ok(())
+}
+
+/// A device is out with its account: what it had asked for before falls, also in the channels that this one came after.
+pub(crate) fn device_is_out(
+    context: &Context<'_>,
+    conversation: ConversationId,
+    device: &DeviceId,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "DELETE FROM readds WHERE device = ? AND channel IN (SELECT id FROM channels WHERE conversation = ?)",
+        )?
+        .execute(params![device.0, conversation])?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! agreed state, and what it saw of a culprit itself.
 
 use crate::Heart;
-use crate::channel::{self, Channel};
+use crate::channel::{self, Channel, outbox};
 use crate::context::Context;
 use crate::conversation::{self, Conversation};
 use crate::error::EngineError;
@@ -34,7 +34,12 @@ impl Agreed {
         let Some(group) = channel::take_group(heart, context, &row.id)? else { return Ok(None) };
         let (members, mut metadata) = (group.members()?, group.metadata()?);
         heart.groups.insert(row.id, group);
-        let leavers = conversation::leavers(context, row.conversation)?;
+        let mut leavers = conversation::leavers(context, row.conversation)?;
+        let own = heart.identity.as_ref().map(|identity| &identity.address);
+        if outbox::waits(context, row.conversation)? {
+            // Nobody has heard yet that this person leaves: the others wait for them, if they are the heir.
+            leavers.retain(|one| Some(one) != own);
+        }
         metadata.admins.retain(|admin| Some(admin) != culprit);
         let others = || members.iter().map(|one| &one.credential.address).filter(|one| Some(*one) != culprit);
         let accounts: BTreeSet<AccountAddress> = others().cloned().collect();

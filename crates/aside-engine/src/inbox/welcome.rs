@@ -474,7 +474,13 @@ pub(super) fn join(
     };
     if !is_of_inviter || !is_agreed || !is_as_announced(heart, &group, sender, letter)? {
         heart.mls.on(context.db).delete_group(&group.id())?;
-        return not_joined(context, sender, id);
+        // Where the conversation goes on in another channel already, whoever founded this one comes there.
+        let old = known.map(|known| channel::find(context.db, &known.channel)).transpose()?.flatten();
+        let goes_on = match old {
+            Some(old) => refound::successor_of(context.db, &old)?.is_some(),
+            None => false,
+        };
+        return if goes_on { Ok(()) } else { not_joined(context, sender, id) };
     }
     ask::over(context, id)?;
     let server = server::remember(context, &letter.channel_server)?;

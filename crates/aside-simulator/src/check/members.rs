@@ -1,6 +1,7 @@
 //! Who is in: what members show of each other, what the groups' own state says, and who reads on are the same.
 
-use super::seen::{Seen, Side};
+use super::seen::{Seen, Side, was_told_to_begin_again};
+use crate::plan::HostileEnd;
 use crate::world::World;
 use crate::world::ledger::Place;
 use aside_engine::view::{ConversationKind, MemberState, Role};
@@ -9,7 +10,7 @@ use aside_protocol::id::{ChannelId, DeviceId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What all members must show alike.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Shown {
     title: Option<String>,
     picture: Option<String>,
@@ -19,32 +20,38 @@ struct Shown {
 pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
     for (place, sides) in &seen.sides {
         let inside: Vec<&Side> = sides.iter().filter(|side| side.is_in()).collect();
-        check_shown(place, &inside)?;
-        check_group_state(world, seen, place, &inside)?;
+        check_shown(world, place, &inside)?;
+        let excused = excused(world, (place, sides), &inside);
+        check_group_state(world, seen, (place, &excused), &inside)?;
     }
     Ok(())
 }
 
-fn check_shown(place: &Place, inside: &[&Side]) -> Result<(), String> {
-    let mut first: Option<(&str, Shown)> = None;
+fn check_shown(world: &World, place: &Place, inside: &[&Side]) -> Result<(), String> {
+    let is_one = is_one(world, place, inside.iter().copied());
+    let mut firsts: BTreeMap<Option<ChannelId>, (&str, Shown)> = BTreeMap::new();
     for side in inside {
-        let shown = shown(side)?;
-        match &first {
-            None => first = Some((&side.name, shown)),
-            Some((name, other)) if *other != shown => {
-                return Err(format!("{name} and {} see {place:?} differently: {other:?} against {shown:?}", side.name));
-            }
-            Some(_) => {}
+        let shown = shown(world, side)?;
+        let channel = side.channels.first().map(|seen| seen.channel).filter(|_| !is_one);
+        let (name, first) = firsts.entry(channel).or_insert_with(|| (&side.name, shown.clone()));
+        if *first != shown {
+            return Err(format!("{name} and {} see {place:?} differently: {first:?} against {shown:?}", side.name));
         }
     }
     Ok(())
 }
 
-fn shown(side: &Side) -> Result<Shown, String> {
+/// Whether a group is one: whoever has forgotten that they founded it founds it a second time, and nobody can put the two
+/// together.
+pub(super) fn is_one<'a>(world: &World, place: &Place, inside: impl IntoIterator<Item = &'a Side>) -> bool {
+    !inside.into_iter().any(|side| world.ledger.has_forgotten(side.who, place))
+}
+
+fn shown(world: &World, side: &Side) -> Result<Shown, String> {
     let is_group = side.shown.kind == ConversationKind::Group;
     let mut members = BTreeMap::new();
     for member in &side.shown.members {
-        if member.state != MemberState::Member {
+        if member.state != MemberState::Member && is_anybody_left_to_act(world, side, &member.person.address) {
             return Err(format!("{} sees {} as {:?} for ever", side.name, member.person.address, member.state));
         }
         members.insert(member.person.address.clone(), (is_group.then_some(member.role), member.devices));
@@ -53,8 +60,38 @@ fn shown(side: &Side) -> Result<Shown, String> {
     Ok(Shown { title, picture: side.shown.picture.clone(), members })
 }
 
+/// Devices that a group may name though they don't read it: an older copy that was told in words that it could not join,
+/// and those for whom only somebody with ill will could do anything, since these lured them elsewhere, their commit added
+/// them and they never heard of it, or they left where nobody else is an admin.
+fn excused(world: &World, (place, sides): (&Place, &[Side]), inside: &[&Side]) -> BTreeSet<DeviceId> {
+    let hostile = world.plan.hostile.filter(|_| world.ledger.hostile.is_some());
+    let is_one = is_one(world, place, inside.iter().copied());
+    let is_excused = |who: usize, address: &AccountAddress| match sides.iter().find(|side| side.who == who) {
+        Some(_) if !is_one => true,
+        Some(side) if side.is_astray || was_told_to_begin_again(world, who, &side.rows) => true,
+        Some(side) if side.shown.left => !inside.iter().any(|other| is_anybody_left_to_act(world, other, address)),
+        Some(_) => false,
+        None => hostile.is_some_and(|hostile| hostile.end == HostileEnd::Vanishes),
+    };
+    let ids = world.devices.iter().enumerate().filter_map(|(who, device)| Some((who, device.id.as_ref()?)));
+    ids.filter(|(who, (address, _))| is_excused(*who, address)).map(|(_, (_, device))| *device).collect()
+}
+
+/// Whether there is an honest admin who could take somebody out or let them in: of whoever does ill nothing is expected.
+fn is_anybody_left_to_act(world: &World, side: &Side, about: &AccountAddress) -> bool {
+    let Some(hostile) = world.hostile_address() else { return true };
+    let mut admins = side.shown.members.iter().filter(|member| member.role == Role::Admin);
+    let is_honest = |address: &AccountAddress| address != hostile && address != about;
+    about != hostile && admins.any(|member| is_honest(&member.person.address))
+}
+
 /// Everybody who is in reads the same epoch to the same end, and the group's own state names exactly them.
-fn check_group_state(world: &World, seen: &Seen, place: &Place, inside: &[&Side]) -> Result<(), String> {
+fn check_group_state(
+    world: &World,
+    seen: &Seen,
+    (place, excused): (&Place, &BTreeSet<DeviceId>),
+    inside: &[&Side],
+) -> Result<(), String> {
     let channels: BTreeSet<ChannelId> =
         inside.iter().flat_map(|side| &side.channels).map(|seen| seen.channel).collect();
     if channels.is_empty() && !inside.is_empty() {
@@ -75,11 +112,21 @@ fn check_group_state(world: &World, seen: &Seen, place: &Place, inside: &[&Side]
         let Some(group) = world.ledger.groups.get(&(channel, log.epoch)) else {
             return Err(format!("nobody was ever in epoch {} of {channel:?} in {place:?}", log.epoch));
         };
-        if group.devices.iter().cloned().collect::<BTreeSet<_>>() != readers {
+        let has_forgotten = |id: &DeviceId| {
+            let who = world.devices.iter().position(|it| it.id.as_ref().is_some_and(|(_, own)| own == id));
+            who.is_some_and(|who| world.ledger.forgotten.contains(&(who, channel)))
+        };
+        let is_owed = |device: &&(AccountAddress, DeviceId)| {
+            let (address, id) = *device;
+            let is_excused = world.hostile_address() == Some(address) || excused.contains(id) || has_forgotten(id);
+            readers.contains(*device) || !is_excused
+        };
+        if group.devices.iter().filter(is_owed).cloned().collect::<BTreeSet<_>>() != readers {
             let (members, readers) = (world.names_of(&group.devices), world.names_of(&readers));
             return Err(format!("the members of {place:?} are {members:?}, and those who read it are {readers:?}"));
         }
-        for side in inside {
+        let is_its = |side: &&&Side| side.channels.iter().any(|seen| seen.channel == channel);
+        for side in inside.iter().filter(is_its) {
             for member in &side.shown.members {
                 let has = group.devices.iter().filter(|(address, _)| *address == member.person.address).count();
                 if has != member.devices as usize {

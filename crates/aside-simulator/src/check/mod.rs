@@ -1,8 +1,10 @@
 //! The promises, checked when nothing moves any more.
 //!
-//! [`seen`] reads what every device shows and what the servers hold; [`members`] and [`timelines`] hold that against
+//! [`seen`] reads what every device shows and what the servers hold, but for whoever does ill, of whom nothing is expected;
+//! [`hostile`] asks whether that was noticed; [`members`] and [`timelines`] hold that against
 //! each other and against the world's ledger; [`wishes`] asks whether people got what they wished.
 
+mod hostile;
 mod members;
 mod own;
 mod seen;
@@ -45,13 +47,14 @@ impl fmt::Display for Broken {
 /// # Errors
 /// The first promise that was not kept, in words.
 pub(crate) fn all(world: &mut World) -> Result<(), String> {
-    for device in &world.devices {
+    for (_, device) in world.devices.iter().enumerate().filter(|(who, _)| !world.is_hostile(*who)) {
         if let Some(error) = device.client.engine_errors.first() {
             return Err(format!("{}'s engine failed: {error}", device.name()));
         }
     }
     count_heals(world)?;
-    let seen = seen::everything(world)?;
+    let mut seen = seen::everything(world)?;
+    hostile::check(world, &mut seen)?;
     members::check(world, &seen)?;
     timelines::check(world, &seen)?;
     wishes::check(world, &seen)?;
@@ -67,7 +70,10 @@ fn count_heals(world: &mut World) -> Result<(), String> {
         world.report.gaps_filled += counts.messages;
         world.report.re_founded += counts.re_founded;
         // Where devices are taken out, a leaf may be given anew to one that stays and that the other's Welcome never reached.
-        let is_whole = world.report.damages == 0 && world.ledger.revocations.is_empty();
+        let is_whole = world.report.damages == 0
+            && world.ledger.revocations.is_empty()
+            && world.ledger.restored.is_empty()
+            && world.ledger.hostile.is_none();
         if is_whole && (counts.re_added, counts.re_founded) != (0, 0) {
             return Err(format!("{} healed what nobody had damaged: {counts:?}", device.name()));
         }

@@ -2,7 +2,7 @@
 
 use super::seen::Seen;
 use crate::world::World;
-use crate::world::ledger::Place;
+use crate::world::ledger::{Given, Place};
 use crate::world::people::Device;
 use aside_engine::Engine;
 use aside_engine::error::EngineError;
@@ -11,12 +11,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
     let mut firsts: BTreeMap<usize, (&str, String)> = BTreeMap::new();
-    for (who, device) in world.devices.iter().enumerate().filter(|(who, _)| !world.is_revoked(*who)) {
+    for (who, device) in
+        world.devices.iter().enumerate().filter(|(who, _)| !world.is_revoked(*who) && !world.is_hostile(*who))
+    {
         if device.id.is_none() {
             return Err(format!("{} was never linked", device.name()));
         }
         check_given(world, seen, who)?;
         check_own_log(world, seen, who)?;
+        // It cannot be told what it has not heard of.
+        if world.has_forgotten_its_own(who) {
+            continue;
+        }
         let Some(engine) = device.client.engine() else { continue };
         let known = known(engine).map_err(|error| error.to_string())?;
         let (name, first) = firsts.entry(device.person).or_insert_with(|| (device.name(), known.clone()));
@@ -77,7 +83,9 @@ fn check_own_log(world: &World, seen: &Seen, who: usize) -> Result<(), String> {
 fn check_given(world: &World, seen: &Seen, who: usize) -> Result<(), String> {
     let Some(device) = world.devices.get(who) else { return Ok(()) };
     let given = device.id.as_ref().and_then(|(_, id)| world.ledger.given.get(id));
-    let Some(given) = given.filter(|given| !world.is_revoked(given.by)) else { return Ok(()) };
+    // What came by letter since its older copy was made is not sent a second time.
+    let is_whole = |given: &&Given| !world.is_revoked(given.by) && !world.ledger.restored.contains(&who);
+    let Some(given) = given.filter(is_whole) else { return Ok(()) };
     let sides = seen.sides.values().flatten().filter(|side| side.who == who);
     let has: BTreeSet<_> = sides.flat_map(|side| &side.rows).map(|row| row.id).collect();
     match given.messages.iter().find(|message| !has.contains(message)) {
@@ -88,7 +96,9 @@ fn check_given(world: &World, seen: &Seen, who: usize) -> Result<(), String> {
 
 /// Devices that somebody wished to be out are out, unless it was said why not, or the wisher itself was taken out.
 fn check_revocations(world: &World) -> Result<(), String> {
-    for revocation in world.ledger.revocations.iter().filter(|it| it.is_sure && !world.is_revoked(it.by)) {
+    for revocation in
+        world.ledger.revocations.iter().filter(|it| it.is_sure && !world.is_revoked(it.by) && !world.is_hostile(it.by))
+    {
         let named = |device: &Device| device.id.as_ref().is_some_and(|(_, id)| *id == revocation.device);
         let Some(target) = world.devices.iter().position(named) else { continue };
         let Some(by) = world.devices.get(revocation.by) else { continue };

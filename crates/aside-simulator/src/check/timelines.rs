@@ -1,6 +1,7 @@
 //! What was said: everybody who had to get a message has it, once, in the log's order, with the same words.
 
-use super::seen::{Seen, Side};
+use super::members::is_one;
+use super::seen::{Seen, Side, was_told_to_begin_again};
 use crate::world::World;
 use crate::world::ledger::Place;
 use aside_engine::content::MessageId;
@@ -19,8 +20,10 @@ pub(super) fn check(world: &mut World, seen: &Seen) -> Result<(), String> {
     for (place, sides) in &seen.sides {
         let logged = logged(place, sides)?;
         for side in sides {
-            check_rows(place, side)?;
-            check_eligible(world, seen, (place, sides), side, &logged)?;
+            check_rows(world, place, side)?;
+            if !side.is_astray {
+                check_eligible(world, seen, (place, sides), side, &logged)?;
+            }
         }
         check_words(world, seen, (place, sides), &logged)?;
         world.report.messages += logged.len() as u64;
@@ -52,11 +55,14 @@ fn logged(place: &Place, sides: &[Side]) -> Result<BTreeMap<MessageId, BTreeSet<
 }
 
 /// What one device shows by itself: nothing twice, nothing unreadable, nothing unsent, everything in order.
-fn check_rows(place: &Place, side: &Side) -> Result<(), String> {
+fn check_rows(world: &World, place: &Place, side: &Side) -> Result<(), String> {
     let mut texts = BTreeSet::new();
     let mut last: BTreeMap<ChannelId, u64> = BTreeMap::new();
     for row in &side.rows {
         if row.kind == MessageKind::Event {
+            if is_truth(world, side, row) {
+                continue;
+            }
             let is_refused = REFUSED.iter().any(|words| row.text.contains(words));
             let is_right = RIGHTLY.iter().any(|words| row.text.contains(words));
             if NEVER.iter().any(|words| row.text.contains(words)) || (is_refused && !is_right) {
@@ -68,7 +74,7 @@ fn check_rows(place: &Place, side: &Side) -> Result<(), String> {
             return Err(format!("{} sees {:?} of {place:?} twice", side.name, row.text));
         }
         match row.delivery {
-            Some(Delivery::Queued) if !side.is_revoked => {
+            Some(Delivery::Queued) if !side.is_revoked && !side.is_astray => {
                 return Err(format!("{}'s {:?} in {place:?} was never sent", side.name, row.text));
             }
             Some(Delivery::Failed) if side.is_in() && !was_out(row) => {
@@ -83,6 +89,14 @@ fn check_rows(place: &Place, side: &Side) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether a note says no more than the truth: what somebody with ill will began cannot be joined, nor can what reached a
+/// device by keys that it had not made yet when its older copy was.
+fn is_truth(world: &World, side: &Side, row: &Message) -> bool {
+    let hostile = world.hostile_address().map(|address| format!("{} began a conversation", address.name));
+    let is_restored = world.ledger.restored.contains(&side.who);
+    row.text.contains("could not join") && (is_restored || hostile.is_some_and(|words| row.text.starts_with(&words)))
 }
 
 /// Whether a message failed because its author was not in the group when it was to be sent.
@@ -107,18 +121,30 @@ fn check_eligible(
 ) -> Result<(), String> {
     let shown: BTreeSet<&MessageId> = side.rows.iter().map(|row| &row.id).collect();
     let mut gone = 0;
+    let is_one = is_one(world, place, sides.iter().filter(|side| side.is_in()));
     for (message, positions) in logged {
+        // What was said beyond a commit with ill will was said to nobody.
+        // Nor can a device ask for what its older copy knows nothing of.
+        let is_nobodys = |position: &(ChannelId, u64)| {
+            seen.is_beyond_ill(*position)
+                || world.ledger.forgotten.contains(&(side.who, position.0))
+                || (!is_one && !side.all_channels.iter().any(|it| it.channel == position.0))
+        };
+        if positions.iter().all(is_nobodys) {
+            continue;
+        }
         let mut was_member = false;
         for position in positions {
             let Some(was_in) = was_in(world, seen, side.who, *position) else {
                 return Err(format!("no server has {message:?} of {place:?} any more, at {position:?}"));
             };
-            was_member |= was_in;
+            was_member |= was_in && !is_nobodys(position);
         }
         match (was_member, shown.contains(message)) {
             (true, true) => world.report.seen += 1,
             // Nobody owes anything to a device that is out.
             (true, false) if side.is_revoked => {}
+            (true, false) if !side.is_in() && was_told_to_begin_again(world, side.who, &side.rows) => {}
             (true, false) if positions.iter().all(|position| had_left(world, seen, side.who, *position)) => {}
             (true, false) if positions.iter().all(|(log, _)| never_got_in(world, sides, side.who, log)) => {}
             (true, false) if !stays(world, seen, side, positions) || is_author_out(world, sides, message) => gone += 1,
@@ -197,12 +223,14 @@ fn had_left(world: &World, seen: &Seen, who: usize, (channel, seq): (ChannelId, 
     let Some(log) = seen.logs.get(&channel) else { return false };
     let Some(until) = log.entries.get(&seq).map(|entry| entry.epoch) else { return false };
     let Some(device) = world.devices.get(who) else { return false };
-    let own_leaves = world.ledger.leaves.iter().filter(|(by, stood)| {
-        world.devices.get(*by).is_some_and(|other| other.person == device.person) && stood.channel == channel
-    });
-    own_leaves.into_iter().any(|(_, stood)| {
-        let mut epochs = stood.epoch..=until;
-        seq > stood.seq && epochs.all(|epoch| is_member(world, who, (channel, epoch)))
+    let is_own = |by: &usize| world.devices.get(*by).is_some_and(|other| other.person == device.person);
+    let stayed = |from: u64| (from..=until).all(|epoch| is_member(world, who, (channel, epoch)));
+    let place = world.ledger.places.get(&channel);
+    let mut leaves = world.ledger.leaves.iter().filter(|(by, _)| is_own(by)).map(|(_, stood)| stood);
+    leaves.any(|stood| match stood.channel == channel {
+        true => seq > stood.seq && stayed(stood.epoch),
+        // Whoever is leaving is taken along into another channel, and is out of that one soon.
+        false => place.is_some_and(|place| world.ledger.places.get(&stood.channel) == Some(place)) && stayed(1),
     })
 }
 

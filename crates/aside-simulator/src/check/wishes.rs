@@ -7,7 +7,7 @@ use aside_engine::view::{MessageKind, Role};
 use aside_protocol::address::AccountAddress;
 
 pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
-    for wished in world.ledger.wishes.iter().filter(|wished| wished.is_sure) {
+    for wished in world.ledger.wishes.iter().filter(|wished| wished.is_sure && is_owed(world, wished)) {
         let Some(sides) = seen.sides.get(&Place::Group(wished.group)) else {
             return Err(format!("nobody has the group of {wished:?}"));
         };
@@ -20,6 +20,15 @@ pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whoever does ill is owed nothing, and whether they are in is for the healing to decide.
+fn is_owed(world: &World, wished: &Wished) -> bool {
+    let about = match &wished.wish {
+        Wish::In(address) | Wish::Out(address) | Wish::Admin(address) | Wish::NoAdmin(address) => Some(address),
+        Wish::Title(_) => None,
+    };
+    !world.is_hostile(wished.by) && (about.is_none() || about != world.hostile_address())
 }
 
 /// Whoever is or was out, or reads that they were not allowed to, cannot expect anything.

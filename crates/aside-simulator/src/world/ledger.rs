@@ -2,13 +2,16 @@
 //! acknowledged to whom, and what people wished. The checks hold the end of the world against it.
 
 use super::World;
+use super::people::Copy;
 use aside_engine::content::MessageId;
 use aside_engine::conversation::ConversationId;
 use aside_engine::input::Change;
 use aside_engine::view::Delivery;
 use aside_engine::view::inspect::{ChannelSeen, GroupSeen};
 use aside_protocol::address::AccountAddress;
-use aside_protocol::id::{ChannelId, DeviceId};
+use aside_protocol::frame::anonymous;
+use aside_protocol::id::{AppendId, ChannelId, DeviceId};
+use aside_server::core::{Input, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -89,6 +92,18 @@ pub(crate) struct Ledger {
     pub revocations: Vec<Revocation>,
     /// Devices whose group state was damaged: what they have of a group may not be readable.
     pub damaged: BTreeSet<usize>,
+    /// The device that did ill, once it did.
+    pub hostile: Option<usize>,
+    /// Whether it does ill at present.
+    pub is_ill: bool,
+    /// The commits that it has sent since.
+    pub hostile_commits: BTreeSet<AppendId>,
+    /// Each epoch that each device was in.
+    pub reached: BTreeSet<(usize, ChannelId, u64)>,
+    /// Devices that were set back to older copies of themselves.
+    pub restored: BTreeSet<usize>,
+    /// What a device was in and its older copy knows nothing of.
+    pub forgotten: BTreeSet<(usize, ChannelId)>,
     /// Texts that were written, for those that come after.
     pub written: Vec<(usize, MessageId)>,
     /// Makes texts and titles differ.
@@ -98,7 +113,43 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Whether a device was ever seen to read a channel.
     pub fn has_stood(&self, who: usize, channel: ChannelId) -> bool {
-        self.stood.contains_key(&(who, channel))
+        self.reached.iter().any(|(device, reached, ..)| (*device, *reached) == (who, channel))
+    }
+
+    /// Remembers a commit of the device with ill will.
+    pub fn note_commit(&mut self, who: usize, input: &Input) {
+        if self.hostile == Some(who)
+            && let Input::Request { request: Request::Anonymous(anonymous::Request::Commit { entry, .. }), .. } = input
+        {
+            self.hostile_commits.insert(entry.header.append_id);
+        }
+    }
+
+    /// Whether a device is in this conversation only by what its older copy knows nothing of. It cannot ask for what it does
+    /// not know of, and nobody else can see that it does not read any more.
+    pub fn has_forgotten(&self, who: usize, place: &Place) -> bool {
+        self.forgotten.iter().any(|(device, channel)| *device == who && self.places.get(channel) == Some(place))
+    }
+
+    /// The channels that a device was ever in.
+    pub fn channels_of(&self, who: usize) -> BTreeSet<ChannelId> {
+        self.reached.iter().filter(|(device, ..)| *device == who).map(|(_, channel, _)| *channel).collect()
+    }
+
+    /// A device is an older copy of itself: whatever it had taken up since then it may know nothing of.
+    pub fn set_back(&mut self, who: usize, copy: &Copy) {
+        let Copy { wishes, revocations, channels, .. } = copy;
+        self.restored.insert(who);
+        let since: Vec<_> = self.channels_of(who).difference(channels).map(|channel| (who, *channel)).collect();
+        self.forgotten.extend(since);
+        self.stood.retain(|(device, _), _| *device != who);
+        self.wishes
+            .iter_mut()
+            .skip(*wishes)
+            .filter(|wished| wished.by == who)
+            .for_each(|wished| wished.is_sure = false);
+        let revocations = self.revocations.iter_mut().skip(*revocations);
+        revocations.filter(|revocation| revocation.by == who).for_each(|revocation| revocation.is_sure = false);
     }
 }
 
@@ -128,10 +179,15 @@ impl World {
     }
 
     fn observe_groups(&mut self, who: usize) -> Result<(), String> {
+        let is_hostile = self.is_hostile(who);
         let Some(device) = self.devices.get_mut(who) else { return Ok(()) };
         let Some(engine) = device.client.engine() else { return Ok(()) };
         if device.id.is_none() {
             device.id = engine.own_device();
+        }
+        // What is seen by somebody with ill will is nobody's measure.
+        if is_hostile {
+            return Ok(());
         }
         let name = device.client.name.clone();
         for seen in engine.channels_seen().map_err(|error| format!("{name}: {error}"))? {
@@ -139,7 +195,7 @@ impl World {
                 continue;
             }
             self.ledger.stood.insert((who, seen.channel), seen.epoch);
-            let is_damaged = self.ledger.damaged.contains(&who);
+            let is_damaged = self.ledger.damaged.contains(&who) || self.ledger.restored.contains(&who);
             let group = match engine.group_seen(&seen.channel) {
                 Ok(Some(group)) if !is_damaged || group.epoch == seen.epoch => group,
                 Ok(None) => continue,
@@ -161,6 +217,7 @@ impl World {
                 ));
             }
             self.ledger.places.insert(seen.channel, place);
+            self.ledger.reached.insert((who, seen.channel, seen.epoch));
             return self.observe_groups(who);
         }
         Ok(())
@@ -176,6 +233,9 @@ impl World {
     }
 
     fn observe_acknowledged(&mut self, who: usize) {
+        if self.is_hostile(who) {
+            return;
+        }
         let Some(device) = self.devices.get_mut(who) else { return };
         let Some(engine) = device.client.engine() else { return };
         let mut seen = Vec::new();

@@ -1,10 +1,11 @@
 //! The end of all troubles: everything starts, connects, and runs until nothing moves and nobody wants to be woken.
 
 use super::World;
+use super::ledger::Place;
 use super::people::Device;
 use aside_engine::Engine;
 use aside_engine::input::Input;
-use aside_engine::view::{ConversationState, JoinState, LinkingState};
+use aside_engine::view::{Conversation, ConversationKind, ConversationState, JoinState, LinkingState, Member, Role};
 
 /// Rounds after which a world that still moves is called broken.
 const ROUNDS_MAX: usize = 6_000;
@@ -17,6 +18,7 @@ const HORIZON_MS: i64 = 26 * 3_600_000;
 impl World {
     pub(super) fn mend(&mut self) {
         self.note(|| "mending begins".into());
+        self.end_ill();
         self.is_mending = true;
         self.come_to_rest();
     }
@@ -25,14 +27,19 @@ impl World {
     pub(super) fn come_to_rest(&mut self) {
         self.is_calm = true;
         let begin_ms = self.now_ms;
-        for _ in 0..ROUNDS_MAX {
+        // Whoever was done ill to asks until they give up, and whoever did it may never answer.
+        let rounds_max = if self.ledger.hostile.is_some() { 4 * ROUNDS_MAX } else { ROUNDS_MAX };
+        for round in 0..rounds_max {
             if self.fault.is_some() {
                 return;
             }
             if self.round() {
                 continue;
             }
-            let due = self.in_use().into_iter().filter_map(|device| device.client.wake_at).min();
+            if round > ROUNDS_MAX && self.is_at_rest() {
+                return;
+            }
+            let due = self.in_use().into_iter().filter_map(|(_, device)| device.client.wake_at).min();
             match due {
                 Some(at) if at.saturating_sub(begin_ms) < HORIZON_MS => self.now_ms = self.now_ms.max(at),
                 _ if self.is_at_rest() => return,
@@ -43,8 +50,9 @@ impl World {
         let unsettled: Vec<String> = self
             .in_use()
             .into_iter()
-            .filter(|device| !device.client.engine().is_some_and(is_at_rest))
-            .map(|device| {
+            .filter(|(who, _)| !self.is_hostile(*who))
+            .filter(|(who, device)| !device.client.engine().is_some_and(|engine| self.is_done(*who, engine)))
+            .map(|(_, device)| {
                 let left = device.client.engine().and_then(|engine| engine.unsettled().ok()).unwrap_or_default();
                 format!("{} (woken at {:?} of {}): {left}", device.name(), device.client.wake_at, self.now_ms)
             })
@@ -53,12 +61,54 @@ impl World {
     }
 
     fn is_at_rest(&self) -> bool {
-        self.in_use().into_iter().all(|device| device.client.engine().is_some_and(is_at_rest))
+        let mut honest = self.in_use().into_iter().filter(|(who, _)| !self.is_hostile(*who));
+        honest.all(|(who, device)| device.client.engine().is_some_and(|engine| self.is_done(who, engine)))
+    }
+
+    /// Whether nothing moves in an engine, but for what only somebody with ill will could answer.
+    fn is_done(&self, who: usize, engine: &Engine) -> bool {
+        let mut conversations = engine.conversations().unwrap_or_default().into_iter();
+        let is_excused = |it: Conversation| self.is_excused(who, &it);
+        is_at_rest(engine) || self.has_forgotten_its_own(who) || conversations.any(is_excused)
+    }
+
+    /// Whether an older copy knows nothing of the log in which its person's devices tell each other everything.
+    pub(crate) fn has_forgotten_its_own(&self, who: usize) -> bool {
+        let person = self.devices.get(who).and_then(|device| self.people.get(device.person));
+        person.is_some_and(|person| self.ledger.has_forgotten(who, &Place::Own(person.address.clone())))
+    }
+
+    /// Whether a conversation may be stuck for ever: where only somebody with ill will could help, or where a device was set
+    /// back to before it was there, and waits for the other person to begin what they had begun long ago.
+    pub(crate) fn is_excused(&self, who: usize, it: &Conversation) -> bool {
+        let is_forgotten = || self.place(who, &it.id).is_some_and(|place| self.ledger.has_forgotten(who, &place));
+        let is_begun_before = it.state == ConversationState::Pending && is_forgotten();
+        is_begun_before || self.is_cut_off(who, it) || self.waits_for_hostile(it)
+    }
+
+    /// Whether a conversation of two is stuck, and the other person is somebody with ill will.
+    pub(crate) fn waits_for_hostile(&self, it: &Conversation) -> bool {
+        let is_stuck = matches!(it.state, ConversationState::Pending | ConversationState::Paused);
+        is_stuck && it.peer.is_some() && it.peer.as_ref() == self.hostile_address()
+    }
+
+    /// Whether a device is stuck in a group that somebody with ill will broke, with no admin but them: whoever would take
+    /// everybody along into another channel (P-9.8) has no way to reach one of them.
+    pub(crate) fn is_cut_off(&self, who: usize, group: &Conversation) -> bool {
+        let engine = self.devices.get(who).and_then(|device| device.client.engine());
+        let (Some(hostile), Some(engine)) = (self.hostile_address(), engine) else { return false };
+        let contacts = engine.contacts().unwrap_or_default();
+        let is_known = |one: &Member| contacts.iter().any(|contact| contact.address == one.person.address);
+        let is_led = |one: &Member| one.role == Role::Admin && one.person.address != *hostile;
+        group.kind == ConversationKind::Group
+            && group.state == ConversationState::Pending
+            && !group.members.iter().any(is_led)
+            && !group.members.iter().all(|one| one.person.is_self || is_known(one))
     }
 
     /// The devices that nobody took out: the others have things left to do for which nobody lets them in.
-    fn in_use(&self) -> Vec<&Device> {
-        self.devices.iter().enumerate().filter(|(who, _)| !self.is_revoked(*who)).map(|(_, device)| device).collect()
+    fn in_use(&self) -> Vec<(usize, &Device)> {
+        self.devices.iter().enumerate().filter(|(who, _)| !self.is_revoked(*who)).collect()
     }
 
     /// Everybody does what there is to be done. `true` if anything moved.

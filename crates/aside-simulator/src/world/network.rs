@@ -112,7 +112,9 @@ impl World {
         let links: Vec<Link> = wires.iter().filter(|(_, wire)| waiting(wire)).map(|(link, _)| *link).collect();
         let link = *links.get(self.dice.below(links.len()))?;
         let wire = wires.get_mut(&link)?;
-        take_frame(link, wire)
+        let input = take_frame(link, wire)?;
+        self.ledger.note_commit(who, &input);
+        Some(input)
     }
 
     pub(super) fn serve_batch(&mut self, number: usize, inputs: Vec<ServerInput>) {
@@ -126,10 +128,11 @@ impl World {
     /// All that has reached a server, in one batch, in an order by chance. `true` if there was anything.
     pub(super) fn serve_everything(&mut self, number: usize) -> bool {
         let mut batches: Vec<Vec<ServerInput>> = Vec::new();
-        for device in &mut self.devices {
+        for (who, device) in self.devices.iter_mut().enumerate() {
             for (link, wire) in device.client.wires.iter_mut().filter(|(_, wire)| wire.site == number) {
                 let mut batch = Vec::new();
                 while let Some(input) = take_frame(*link, wire) {
+                    self.ledger.note_commit(who, &input);
                     batch.push(input);
                 }
                 if !batch.is_empty() {

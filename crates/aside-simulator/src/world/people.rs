@@ -3,9 +3,10 @@
 use crate::client::Client;
 use crate::server::Server;
 use aside_protocol::address::{AccountAddress, ServerAddress};
-use aside_protocol::id::DeviceId;
+use aside_protocol::id::{ChannelId, DeviceId};
 use aside_protocol::inbox::InviteToken;
 use aside_protocol::link::{ContactLink, DeviceLink, ServerPin};
+use std::collections::BTreeSet;
 
 /// A server with what people know of it.
 pub(crate) struct Site {
@@ -35,6 +36,15 @@ pub(crate) struct Person {
     pub friends: Vec<usize>,
 }
 
+/// A copy of a device's database, with what the ledger had of the device when it was made.
+pub(crate) struct Copy {
+    pub bytes: Vec<u8>,
+    pub wishes: usize,
+    pub revocations: usize,
+    /// The channels that the device had been in.
+    pub channels: BTreeSet<ChannelId>,
+}
+
 /// A device: a program over a database, which crashes, and is switched off for days.
 pub(crate) struct Device {
     /// Whose.
@@ -46,6 +56,8 @@ pub(crate) struct Device {
     pub id: Option<(AccountAddress, DeviceId)>,
     /// The link by which it is to become a device of its person, and whose screen it was on.
     pub offer: Option<(usize, DeviceLink)>,
+    /// An older copy of it.
+    pub copy: Option<Copy>,
     /// Links that it was offered after the troubles.
     pub tries: usize,
 }

@@ -245,6 +245,7 @@ fn show(
             }
             if is_out {
                 intent::device_is_out(context, &channel.id, &old.credential.address, &certificate.device)?;
+                heal::answer::device_is_out(context, channel.conversation, &certificate.device)?;
             }
         }
     }

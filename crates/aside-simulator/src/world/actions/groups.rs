@@ -10,7 +10,7 @@ use aside_protocol::address::AccountAddress;
 
 impl World {
     /// The addresses of a device's contacts that can be written to.
-    fn reachable(&self, who: usize) -> Vec<AccountAddress> {
+    pub(super) fn reachable(&self, who: usize) -> Vec<AccountAddress> {
         let engine = self.devices.get(who).and_then(|device| device.client.engine());
         let contacts = engine.and_then(|engine| engine.contacts().ok()).unwrap_or_default();
         contacts.into_iter().filter(|it| it.state == ContactState::Active).map(|it| it.address).collect()

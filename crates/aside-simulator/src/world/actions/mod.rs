@@ -4,10 +4,13 @@
 mod damage;
 mod devices;
 mod groups;
+mod hostile;
 mod meet;
+mod restore;
 mod talk;
 
 pub(crate) use groups::words;
+pub(crate) use hostile::FORBIDDEN_TITLE;
 
 use super::World;
 use aside_engine::conversation::ConversationId;
@@ -52,6 +55,12 @@ pub enum Deed {
     Revoke,
     /// Loses group state.
     LoseGroups,
+    /// Keeps a copy of the own database.
+    KeepCopy,
+    /// Puts that copy in the database's place.
+    RestoreOlder,
+    /// With ill will: commits what no honest program commits, or becomes honest again.
+    DoIll,
 }
 
 impl World {
@@ -108,6 +117,9 @@ impl World {
             Deed::Link => self.link(who),
             Deed::Revoke => self.revoke(who),
             Deed::LoseGroups => self.lose_groups(who),
+            Deed::KeepCopy => self.keep_copy(who),
+            Deed::RestoreOlder => self.restore_older(who),
+            Deed::DoIll => self.do_ill(who),
         };
         done.is_some()
     }

@@ -1,0 +1,117 @@
+//! Ill will: one device commits what no honest program commits, and goes on as others do in between.
+
+use super::World;
+use crate::plan::{HostileEnd, Ill};
+use aside_engine::Defects;
+use aside_engine::conversation::ConversationId;
+use aside_engine::input::{Command, GroupChange};
+use aside_engine::view::{Conversation, ConversationKind, ConversationState, Role};
+
+/// How titles begin that no honest device may ever show.
+pub(crate) const FORBIDDEN_TITLE: &str = "forbidden title";
+
+fn defects(ill: Ill) -> Defects {
+    Defects {
+        garbage_commits: ill == Ill::Garbage,
+        nonsense_commits: ill == Ill::Nonsense,
+        wrong_next_keys: ill == Ill::WrongKeys,
+        forbidden_commits: ill == Ill::Forbidden,
+        hidden_external_sender: ill == Ill::HiddenSender,
+        ..Defects::default()
+    }
+}
+
+impl World {
+    /// The device with ill will does something of it, or becomes honest for a while.
+    pub(super) fn do_ill(&mut self, who: usize) -> Option<()> {
+        let hostile = self.plan.hostile?;
+        self.devices.get(who).filter(|device| device.person == hostile.account && device.id.is_some())?;
+        if self.ledger.hostile.is_some_and(|other| other != who) {
+            return None;
+        }
+        if self.ledger.is_ill && self.dice.per_mille(400) {
+            self.run_with(who, Defects::default(), "honest");
+            self.ledger.is_ill = false;
+            return Some(());
+        }
+        let command = match hostile.ill {
+            Ill::Forbidden => {
+                let (conversation, change) = self.some_forbidden(who)?;
+                Command::ChangeGroup { conversation, change }
+            }
+            _ => Command::RotateKeys { conversation: self.some_conversation(who)?.id },
+        };
+        self.run_with(who, defects(hostile.ill), "of ill will");
+        (self.ledger.hostile, self.ledger.is_ill) = (Some(who), true);
+        self.command(who, command);
+        Some(())
+    }
+
+    /// Another program takes the database over, at once.
+    fn run_with(&mut self, who: usize, defects: Defects, how: &str) {
+        let Some(device) = self.devices.get_mut(who) else { return };
+        let broken = device.client.crash();
+        device.client.set_defects(defects);
+        let started = device.client.start();
+        let line = format!("{} is now {how}", device.name());
+        if let Err(fault) = started {
+            self.blame(fault);
+        }
+        self.note(|| line);
+        self.servers_lose(broken);
+    }
+
+    /// A group in which this device is no admin, and a change of it.
+    fn some_forbidden(&mut self, who: usize) -> Option<(ConversationId, GroupChange)> {
+        let mut groups = self.open_conversations(who);
+        let is_plain = |it: &Conversation| it.my_role == Some(Role::Member) && it.state == ConversationState::Active;
+        groups.retain(|it| it.kind == ConversationKind::Group && is_plain(it));
+        let group = groups.get(self.dice.below(groups.len()))?;
+        let others: Vec<_> = group.members.iter().filter(|member| !member.person.is_self).collect();
+        let other = others.get(self.dice.below(others.len()))?.person.address.clone();
+        let change = match self.dice.below(5) {
+            0 => GroupChange::Remove(other),
+            1 => GroupChange::Role(other, Role::Admin),
+            2 => {
+                let person = self.devices.get(who)?.person;
+                GroupChange::Role(self.people.get(person)?.address.clone(), Role::Admin)
+            }
+            3 => {
+                let mut outside = self.reachable(who);
+                outside.retain(|address| !group.members.iter().any(|member| member.person.address == *address));
+                GroupChange::Add(vec![outside.get(self.dice.below(outside.len()))?.clone()])
+            }
+            _ => GroupChange::Title(format!("{FORBIDDEN_TITLE} {}", self.number())),
+        };
+        Some((group.id, change))
+    }
+
+    /// After the troubles the device with ill will is honest, or not there any more.
+    pub(in crate::world) fn end_ill(&mut self) {
+        let (Some(hostile), Some(who)) = (self.plan.hostile, self.ledger.hostile) else { return };
+        match hostile.end {
+            HostileEnd::Repents if self.ledger.is_ill => self.run_with(who, Defects::default(), "honest"),
+            HostileEnd::Repents => {}
+            HostileEnd::Vanishes => {
+                let Some(device) = self.devices.get_mut(who) else { return };
+                let broken = device.client.crash();
+                device.is_away = true;
+                self.note(|| "the device with ill will is never seen again".into());
+                self.servers_lose(broken);
+            }
+        }
+        self.ledger.is_ill = false;
+    }
+
+    /// Whether a device is of the account that did ill: nothing is owed to it, and nothing is expected of it.
+    pub(crate) fn is_hostile(&self, who: usize) -> bool {
+        let person = |who: usize| self.devices.get(who).map(|device| device.person);
+        self.ledger.hostile.is_some_and(|hostile| person(hostile) == person(who))
+    }
+
+    /// The address of that account.
+    pub(crate) fn hostile_address(&self) -> Option<&aside_protocol::address::AccountAddress> {
+        let device = self.devices.get(self.ledger.hostile?)?;
+        self.people.get(device.person).map(|person| &person.address)
+    }
+}
