@@ -56,6 +56,21 @@ fn a_message_is_queued_then_sent_then_delivered_then_read() {
 }
 
 #[test]
+fn what_comes_after_one_has_read_up_to_ones_own_queued_words_is_unread() {
+    let mut calm = pair();
+    calm.stop(1);
+    calm.write(0, "hello").unwrap();
+    let conversation = calm.first_conversation(0).unwrap().id;
+    let through = calm.timeline(0).last().unwrap().position;
+    calm.command(0, Command::MarkRead { conversation, through });
+    calm.start(1);
+    calm.settle();
+    calm.write(1, "an answer");
+    calm.settle();
+    assert_eq!(calm.first_conversation(0).unwrap().unread_count, 1);
+}
+
+#[test]
 fn read_receipts_that_are_switched_off_are_not_sent() {
     let mut calm = pair();
     let settings = aside_engine::settings::Settings { read_receipts: false, ..Default::default() };

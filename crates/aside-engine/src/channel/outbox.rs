@@ -183,7 +183,7 @@ pub(crate) fn failed(context: &mut Context<'_>, ids: &[AppendId], why: &str) -> 
 }
 
 /// Nothing of a conversation can be sent any more: what a person wrote is shown as failed.
-pub(super) fn all_failed(
+pub(crate) fn all_failed(
     context: &mut Context<'_>,
     conversation: ConversationId,
     why: &str,

@@ -268,6 +268,20 @@ fn parse_recipient((address, device, server, inbox_key, token): RecipientRow) ->
     })
 }
 
+/// The tokens that somebody's devices have told anywhere, in the conversation of two first.
+pub(crate) fn tokens_of(
+    db: &Connection,
+    address: &AccountAddress,
+) -> Result<Vec<(DeviceId, DeliveryToken)>, EngineError> {
+    let mut statement = db.prepare_cached(
+        "SELECT r.device, r.token FROM roster r JOIN channels c ON c.id = r.channel
+         JOIN conversations v ON v.id = c.conversation WHERE r.address = ?1 ORDER BY v.peer IS ?1 DESC, r.channel, r.device",
+    )?;
+    let rows = statement
+        .query_map(params![address.to_string()], |row| Ok((DeviceId(row.get(0)?), DeliveryToken(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// How somebody's devices are reached, as far as they have shown it themselves.
 pub(crate) fn ways_to(
     db: &Connection,

@@ -314,6 +314,12 @@ fn is_known_device(db: &Connection, shown: &Shown<'_>, device: &DeviceId) -> Res
     Ok(db.prepare_cached(sql)?.exists(params![shown.address.to_string(), shown.root_key.0, device.0])?)
 }
 
+/// Whether somebody's chain, as far as it is known, revokes a device.
+pub(crate) fn is_revoked(db: &Connection, address: &AccountAddress, device: &DeviceId) -> Result<bool, EngineError> {
+    let chain = known(db, address)?.map(|(_, chain)| chain).unwrap_or_default();
+    Ok(chain.iter().any(|set| set.revoked.contains(device)))
+}
+
 fn forget_revoked(context: &Context<'_>, shown: &Shown<'_>) -> Result<(), EngineError> {
     let sql = "DELETE FROM people_devices WHERE address = ? AND root_key = ? AND device = ?";
     let mut statement = context.db.prepare_cached(sql)?;

@@ -7,7 +7,7 @@ use super::{ConversationId, State};
 use crate::Heart;
 use crate::channel::intent::{self, Intent, Newcomer};
 use crate::channel::{self, Channel, Live, unheard};
-use crate::contact;
+use crate::contact::{self, Contact};
 use crate::context::Context;
 use crate::device::attend;
 use crate::error::EngineError;
@@ -24,6 +24,7 @@ const REPLACE_WITHIN_MS: i64 = 30_000;
 /// Somebody took devices out. In a log where no other device of theirs is known, nobody of theirs can take the leaves out:
 /// whoever else is there puts those that stand in their place.
 pub(crate) fn devices_are_out(context: &mut Context<'_>, member: &AccountAddress) -> Result<(), EngineError> {
+    reach_by_standing(context, member)?;
     for id in contact::keys::conversations_with(context.db, member)? {
         let mut logs = channel::logs(context.db, &id)?.into_iter().map(|log| is_deserted(context, &log.id, member));
         if logs.any(|is_deserted| matches!(is_deserted, Ok(true))) {
@@ -31,6 +32,23 @@ pub(crate) fn devices_are_out(context: &mut Context<'_>, member: &AccountAddress
         }
     }
     Ok(())
+}
+
+/// A token that a revoked device told may never have reached its server: one that a standing device told goes before it.
+fn reach_by_standing(context: &mut Context<'_>, member: &AccountAddress) -> Result<(), EngineError> {
+    let Some(contact) = contact::find(context.db, member)? else { return Ok(()) };
+    let mut standing = None;
+    let mut is_of_revoked = false;
+    for (device, token) in channel::tokens_of(context.db, member)? {
+        match contact::keys::is_revoked(context.db, member, &device)? {
+            true => is_of_revoked |= token == contact.token,
+            false => standing = standing.or(Some(token)),
+        }
+    }
+    match standing {
+        Some(token) if is_of_revoked && token != contact.token => contact::put(context, &Contact { token, ..contact }),
+        _ => Ok(()),
+    }
 }
 
 /// A commit took these leaves out. Whom a revoked one of them had added may have refused its Welcome.
@@ -67,11 +85,14 @@ fn look_up(context: &mut Context<'_>, id: ConversationId, member: &AccountAddres
 
 /// Whether all that is known of somebody in a log is revoked.
 fn is_deserted(context: &Context<'_>, log: &ChannelId, member: &AccountAddress) -> Result<bool, EngineError> {
-    let Some((_, chain)) = contact::keys::known(context.db, member)? else { return Ok(false) };
-    let is_out = |device: &DeviceId| chain.iter().any(|set| set.revoked.contains(device));
     let roster = channel::roster(context.db, log)?.into_iter();
     let theirs: Vec<DeviceId> = roster.filter(|it| it.address == *member).map(|it| it.device).collect();
-    Ok(!theirs.is_empty() && theirs.iter().all(is_out))
+    for device in &theirs {
+        if !contact::keys::is_revoked(context.db, member, device)? {
+            return Ok(false);
+        }
+    }
+    Ok(!theirs.is_empty())
 }
 
 /// The directory answered: their devices get fresh leaves where they are lost, or where a revoked one has their place. A

@@ -2,8 +2,8 @@
 //! revoked one removes it (P-7.5, P-7.10). Several devices may find the same; they wait differently long, and the
 //! compare-and-swap of commits decides.
 
-use super::bundle;
 use super::row::{self, Device};
+use super::{bundle, revoke};
 use crate::Heart;
 use crate::account::Identity;
 use crate::channel::intent::{self, Intent, Newcomer};
@@ -250,6 +250,7 @@ pub(crate) fn account_seen(
         meet(heart, context, &account.key_sets, record)?;
     }
     note_revoked(heart, context, &account.key_sets)?;
+    revoke::end_lost(context)?;
     all(heart, context, Haste::OthersFirst)
 }
 

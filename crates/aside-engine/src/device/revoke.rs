@@ -6,6 +6,7 @@ use super::{DeviceLetter, accept, attend, sync};
 use crate::Heart;
 use crate::account;
 use crate::channel::intent::{self, Intent};
+use crate::channel::outbox;
 use crate::contact;
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId};
@@ -33,6 +34,9 @@ const RENEW_WITHIN_MS: i64 = 60_000;
 
 /// Before a conversation that only a revoked device had begun is begun anew, in milliseconds.
 const BEGIN_AFTER_MS: i64 = 60_000;
+
+/// Before a group that only a revoked device had begun is given up, in milliseconds.
+const LOST_AFTER_MS: i64 = 12 * 3_600_000;
 
 /// What the devices that remain go on with.
 #[derive(Clone, Encode, Decode)]
@@ -308,6 +312,31 @@ fn begin_lost(heart: &Heart, context: &mut Context<'_>) -> Result<(), EngineErro
             let due_ms = context.now.unix_ms.saturating_add(BEGIN_AFTER_MS);
             conversation::begin_after(context, id, (&peer, server), due_ms)?;
         }
+    }
+    Ok(())
+}
+
+/// Groups of which this device has only heard, and that a device had begun which is out: so long after the revocation
+/// nobody lets it in any more. Should somebody do, the group is back.
+pub(crate) fn end_lost(context: &mut Context<'_>) -> Result<(), EngineError> {
+    let before_ms = context.now.unix_ms.saturating_sub(LOST_AFTER_MS);
+    let newest = row::all(context.db)?.into_iter().filter_map(|device| device.revoked_ms).max();
+    if newest.is_none_or(|at_ms| at_ms > before_ms) {
+        return Ok(());
+    }
+    let mut statement = context.db.prepare_cached(
+        "SELECT id FROM conversations v WHERE kind <> 2 AND peer IS NULL AND state = 0 AND updated_ms < ?
+         AND NOT EXISTS (SELECT 1 FROM channels WHERE conversation = v.id)
+         AND NOT EXISTS (SELECT 1 FROM founding WHERE conversation = v.id)
+         AND NOT EXISTS (SELECT 1 FROM joining WHERE conversation = v.id)",
+    )?;
+    let lost = statement.query_map(params![before_ms], |row| row.get(0))?;
+    let lost = lost.collect::<Result<Vec<ConversationId>, _>>()?;
+    drop(statement);
+    for id in lost {
+        let words = "the device that began this group was removed before anybody had joined; make the group again";
+        conversation::set_out(context, id, conversation::State::Removed, words)?;
+        outbox::all_failed(context, id, words)?;
     }
     Ok(())
 }

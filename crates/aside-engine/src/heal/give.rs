@@ -213,8 +213,10 @@ pub(crate) fn in_since(
     let members = conversation::members(context.db, row.conversation)?;
     let is_only = members.iter().any(|member| member.address == recipient.address && member.devices == 1);
     match unheard::since(context.db, &row.id, &recipient.device)? {
-        None if is_only => joined_at(context, &row.id, &recipient.address).map(Some),
-        since => Ok(since),
+        Some(since) if since < row.position.seq => Ok(Some(since)),
+        // Whoever was added before this device was, or before it lost its state.
+        _ if is_only => joined_at(context, &row.id, &recipient.address).map(Some),
+        _ => Ok(None),
     }
 }
 

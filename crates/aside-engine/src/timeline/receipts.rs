@@ -45,8 +45,11 @@ pub(crate) fn seen(
 ) -> Result<(), EngineError> {
     context
         .db
-        .prepare_cached("UPDATE conversations SET read_position = MAX(read_position, ?) WHERE id = ?")?
-        .execute(params![through.min(super::QUEUED_POSITION), id])?;
+        .prepare_cached(
+            "UPDATE conversations SET read_position = MAX(read_position, MIN(?, next_position - 1)) WHERE id = ?",
+        )?
+        // One's own words that are not in the log yet stand below everything: what comes before them is not seen yet.
+        .execute(params![through, id])?;
     context.changed(Change::Conversation(id));
     context.changed(Change::State);
     let mut statement = context.db.prepare_cached(

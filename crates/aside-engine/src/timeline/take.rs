@@ -228,6 +228,7 @@ fn arrived(
     channel::add_to_roster(context, channel.id, &taken.author, server, &arrival.record, &arrival.token)?;
     if let Some(mut contact) = contact::find(context.db, &taken.author)?
         && contact.conversation == channel.conversation
+        && !contact::keys::is_revoked(context.db, &taken.author, &arrival.record.certificate.device)?
     {
         contact.token = arrival.token;
         contact.introduction = None;

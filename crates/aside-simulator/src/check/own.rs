@@ -1,6 +1,6 @@
 //! The devices of one person: they know the same people, have read the same, and are set the same.
 
-use super::seen::Seen;
+use super::seen::{Seen, Side};
 use crate::world::World;
 use crate::world::ledger::{Given, Place};
 use crate::world::people::Device;
@@ -89,7 +89,11 @@ fn check_given(world: &World, seen: &Seen, who: usize) -> Result<(), String> {
     let sides = seen.sides.values().flatten().filter(|side| side.who == who);
     let has: BTreeSet<_> = sides.flat_map(|side| &side.rows).map(|row| row.id).collect();
     match given.messages.iter().find(|message| !has.contains(message)) {
-        Some(message) => Err(format!("{} was promised {message:?} and never got it", device.name())),
+        Some(message) => {
+            let has_it = |sides: &[Side]| sides.iter().any(|side| side.rows.iter().any(|row| row.id == *message));
+            let place = seen.sides.iter().find(|(_, sides)| has_it(sides)).map(|(place, _)| place);
+            Err(format!("{} was promised {message:?} of {place:?} and never got it", device.name()))
+        }
         None => Ok(()),
     }
 }
