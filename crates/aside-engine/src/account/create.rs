@@ -59,6 +59,7 @@ pub(crate) fn create(
             added_ms: context.now.unix_ms,
             revoked_ms: None,
             history_from_ms: Some(0),
+            linked_by: None,
         },
     )?;
     context.wanted_changed();

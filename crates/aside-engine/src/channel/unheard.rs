@@ -3,6 +3,7 @@
 
 use crate::context::{Context, sql, unsql};
 use crate::error::EngineError;
+use aside_mls::Member;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::{ChannelId, DeviceId};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -22,6 +23,17 @@ pub(crate) fn added<'a>(
         statement.execute(params![channel.0, device.0, address.to_string(), adder.0, sql(seq)])?;
     }
     Ok(())
+}
+
+/// The founder's Welcome let everybody in.
+pub(crate) fn by_founder(
+    context: &Context<'_>,
+    place: (&ChannelId, u64),
+    founder: &DeviceId,
+    members: &[Member],
+) -> Result<(), EngineError> {
+    let devices = members.iter().map(|it| (&it.credential.address, it.credential.certificate.device));
+    added(context, place, founder, devices.filter(|(_, device)| device != founder))
 }
 
 /// The entry by which a device was added that has said nothing since. It may have had leaves that it never heard of.

@@ -411,6 +411,7 @@ pub(crate) fn take(heart: &mut Heart, context: &mut Context<'_>, entry: &InboxEn
         added_ms: keys.added_ms,
         revoked_ms: None,
         history_from_ms: None,
+        linked_by: Some(linking.link.device),
     };
     row::put(context, &own)?;
     sync::settled(context)?;

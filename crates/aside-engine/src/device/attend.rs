@@ -206,15 +206,16 @@ pub(crate) fn gone(context: &Context<'_>, channel: &ChannelId) -> Result<(), Eng
 /// This account is out of a conversation: devices that were about to be added get what was said up to there all the same.
 pub(crate) fn ended(heart: &Heart, context: &mut Context<'_>, row: &Channel) -> Result<(), EngineError> {
     let Some(identity) = &heart.identity else { return Ok(()) };
-    let mut statement = context.db.prepare_cached("SELECT 1 FROM attending WHERE channel = ?")?;
-    if !statement.exists(params![row.id.0])? {
-        return Ok(());
-    }
-    drop(statement);
+    let is_attended =
+        context.db.prepare_cached("SELECT 1 FROM attending WHERE channel = ?")?.exists(params![row.id.0])?;
     gone(context, &row.id)?;
     let own = identity.device();
+    let roster = crate::channel::roster(context.db, &row.id)?;
     for device in row::standing(context.db)?.into_iter().filter(|device| device.id != own) {
-        bundle::owe(context, &device.id, row.conversation, (row.id, row.position.seq))?;
+        let is_in = roster.iter().any(|member| member.device == device.id);
+        if is_attended || (!is_in && bundle::is_promised(context.db, identity, &device.id)?) {
+            bundle::owe(context, &device.id, row.conversation, (row.id, row.position.seq))?;
+        }
     }
     Ok(())
 }
@@ -278,6 +279,7 @@ pub(crate) fn meet(
         added_ms: context.now.unix_ms,
         revoked_ms: None,
         history_from_ms: Some(0),
+        linked_by: None,
     };
     row::put(context, &device)?;
     // Its name is told by the device that linked it.

@@ -7,7 +7,7 @@ use super::sync::{self, Chat, Item};
 use super::{DeviceLetter, accept, row};
 use crate::Heart;
 use crate::account::Identity;
-use crate::channel;
+use crate::channel::{self, Channel};
 use crate::content::MessageId;
 use crate::context::{Context, sql, to_store};
 use crate::conversation::ConversationId;
@@ -23,7 +23,7 @@ use aside_protocol::inbox::DeliveryToken;
 use aside_protocol::link::ServerPin;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 /// Bytes of rows in one letter: with its padding it stays below an envelope's limit.
 const PART_BYTES_MAX: usize = 160 * 1024;
@@ -105,6 +105,41 @@ pub(crate) fn owe(
         .db
         .prepare_cached("INSERT INTO exports (device, conversation, channel, cut_seq) VALUES (?, ?, ?, ?)")?
         .execute(params![device.0, conversation, channel.0, sql(cut_seq)])?;
+    Ok(())
+}
+
+/// Whether it is for this device to give another one the history of what it enters: it linked it, or whoever did is out or
+/// not known. Only one gives it, so that what was said stands in one order.
+pub(crate) fn is_giver(db: &Connection, identity: &Identity, device: &DeviceId) -> Result<bool, EngineError> {
+    let linker = row::find(db, device)?.and_then(|device| device.linked_by);
+    match linker {
+        Some(linker) if linker != identity.device() => {
+            Ok(row::find(db, &linker)?.is_none_or(|linker| linker.revoked_ms.is_some()))
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Whether this device linked it.
+pub(super) fn is_promised(db: &Connection, identity: &Identity, device: &DeviceId) -> Result<bool, EngineError> {
+    Ok(row::find(db, device)?.is_some_and(|device| device.linked_by == Some(identity.device())))
+}
+
+/// Somebody else let devices into a conversation: those that this one linked get from it what was promised to them, for
+/// whoever let them in may have less, or be another person.
+pub(crate) fn owe_promised(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    seq: u64,
+    devices: impl IntoIterator<Item = DeviceId>,
+) -> Result<(), EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    for device in devices {
+        if is_promised(context.db, identity, &device)? {
+            owe(context, &device, row.conversation, (row.id, seq))?;
+        }
+    }
     Ok(())
 }
 
@@ -296,6 +331,7 @@ fn write_history(heart: &mut Heart, context: &mut Context<'_>, history: &History
     let own = [("conversation", Value::Blob(id.0.to_vec().into()))];
     rows::write(context.db, "messages", &["conversation"], &history.messages, &own, Existing::Keep)?;
     rows::write(context.db, "reactions", &[], &history.reactions, &[], Existing::Keep)?;
+    take_changes(context, id, &history.messages)?;
     for value in history.messages.column("id") {
         let Value::Blob(bytes) = value else { continue };
         let Ok(message) = <[u8; 32]>::try_from(bytes.as_slice()) else { continue };
@@ -312,6 +348,29 @@ fn write_history(heart: &mut Heart, context: &mut Context<'_>, history: &History
     into_kept_places(context, id)?;
     // Read cursors point at messages, which are here by now.
     sync::apply_chat(heart, context, &history.chat)
+}
+
+/// Messages that are here already may have been edited or taken back where this device was not in: in the other one of two
+/// logs, or before it was.
+fn take_changes(context: &Context<'_>, id: ConversationId, messages: &Rows) -> Result<(), EngineError> {
+    let columns = ["id", "text", "edited", "deleted"].map(|name| messages.column(name));
+    let [ids, texts, edited, deleted] = columns;
+    let rows = ids.into_iter().zip(texts).zip(edited.into_iter().zip(deleted));
+    for ((message, text), changes) in rows {
+        let is = "WHERE id = ? AND conversation = ? AND deleted = 0";
+        match changes {
+            (_, Value::Integer(1)) => {
+                let sql = format!("UPDATE messages SET text = '', deleted = 1, edited = 0 {is}");
+                context.db.prepare_cached(&sql)?.execute(params![message, id])?;
+            }
+            (Value::Integer(1), _) => {
+                let sql = format!("UPDATE messages SET text = ?, edited = 1 {is} AND edited = 0");
+                context.db.prepare_cached(&sql)?.execute(params![text, message, id])?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A restored device has what was said before its backup, and keeps places free for what came between that and its

@@ -189,6 +189,7 @@ fn approve(
             // What is said from here on it has, also in a conversation that it enters later.
             History::Nothing => Some(context.now.unix_ms),
         },
+        linked_by: Some(identity.device()),
     };
     let (server, own_token) = (identity.server, identity.own_token);
     row::put(context, &device)?;

@@ -23,23 +23,26 @@ pub(crate) struct Device {
     pub revoked_ms: Option<i64>,
     /// The oldest message that it is given when it is added to a conversation; absent: none.
     pub history_from_ms: Option<i64>,
+    /// The device that linked it, and gives it the history; absent: not known, or it made the account.
+    pub linked_by: Option<DeviceId>,
 }
 
-type Columns = ([u8; 16], Vec<u8>, String, i64, Option<i64>, Option<i64>);
+type Columns = ([u8; 16], Vec<u8>, String, i64, Option<i64>, Option<i64>, Option<[u8; 16]>);
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
 }
 
-fn parse((id, record, name, added_ms, revoked_ms, history_from_ms): Columns) -> Result<Device, EngineError> {
+fn parse((id, record, name, added_ms, revoked_ms, history_from_ms, linked_by): Columns) -> Result<Device, EngineError> {
     let record = stored(&record, "device record")?;
-    Ok(Device { id: DeviceId(id), record, name, added_ms, revoked_ms, history_from_ms })
+    let linked_by = linked_by.map(DeviceId);
+    Ok(Device { id: DeviceId(id), record, name, added_ms, revoked_ms, history_from_ms, linked_by })
 }
 
 /// The name of a device of which the one that linked it has not told yet.
 pub(crate) const UNNAMED: &str = "A new device";
 
-const SELECT: &str = "SELECT device, record, name, added_ms, revoked_ms, history_from_ms FROM devices";
+const SELECT: &str = "SELECT device, record, name, added_ms, revoked_ms, history_from_ms, linked_by FROM devices";
 
 /// All, the oldest first; revoked ones as well.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Device>, EngineError> {
@@ -74,9 +77,11 @@ pub(crate) fn put(context: &mut Context<'_>, device: &Device) -> Result<(), Engi
     context
         .db
         .prepare_cached(
-            "INSERT INTO devices (device, record, name, added_ms, revoked_ms, history_from_ms) VALUES (?, ?, ?, ?, ?, ?)
+            "INSERT INTO devices (device, record, name, added_ms, revoked_ms, history_from_ms, linked_by)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (device) DO UPDATE SET record = excluded.record, name = excluded.name,
-             revoked_ms = excluded.revoked_ms, history_from_ms = excluded.history_from_ms",
+             revoked_ms = excluded.revoked_ms, history_from_ms = excluded.history_from_ms,
+             linked_by = excluded.linked_by",
         )?
         .execute(params![
             device.id.0,
@@ -84,7 +89,8 @@ pub(crate) fn put(context: &mut Context<'_>, device: &Device) -> Result<(), Engi
             device.name,
             device.added_ms,
             device.revoked_ms,
-            device.history_from_ms
+            device.history_from_ms,
+            device.linked_by.map(|id| id.0)
         ])?;
     context.changed(Change::Devices);
     Ok(())

@@ -476,14 +476,24 @@ fn read_through(context: &mut Context<'_>, id: ConversationId, cursor: Cursor) -
              WHERE id = ?2",
         )?
         .execute(params![seq, channel])?;
+    advance(context, id)
+}
+
+/// Reads on to the first message that nobody has read on any device: of two logs each may have been read so far.
+fn advance(context: &Context<'_>, id: ConversationId) -> Result<(), EngineError> {
     context
         .db
         .prepare_cached(
-            "UPDATE conversations SET read_position = MAX(read_position, COALESCE(
-             (SELECT MAX(position) FROM messages WHERE conversation = ?1 AND channel = ?2 AND seq <= ?3), read_position))
-             WHERE id = ?1",
+            "UPDATE conversations SET read_position = COALESCE((
+                 SELECT MAX(m.position) FROM messages m JOIN read_cursors r ON r.channel = m.channel AND r.seen_seq >= m.seq
+                 WHERE m.conversation = conversations.id AND m.position > conversations.read_position AND m.position < COALESCE((
+                     SELECT MIN(u.position) FROM messages u
+                     WHERE u.conversation = conversations.id AND u.position > conversations.read_position
+                     AND u.kind = 0 AND u.own = 0 AND NOT EXISTS
+                     (SELECT 1 FROM read_cursors c WHERE c.channel = u.channel AND c.seen_seq >= u.seq)), 1 << 60)),
+             read_position) WHERE id = ?",
         )?
-        .execute(params![id, channel, seq])?;
+        .execute(params![id])?;
     Ok(())
 }
 
@@ -520,22 +530,8 @@ pub(crate) fn is_cleared(db: &Connection, channel: &ChannelId, seq: u64) -> Resu
 }
 
 /// A message stands here that the person may have read on another device.
-pub(crate) fn follow_cursor(
-    context: &mut Context<'_>,
-    id: ConversationId,
-    channel: &ChannelId,
-    (seq, position): (u64, i64),
-) -> Result<(), EngineError> {
-    quietly(context, &id, |context| {
-        context
-            .db
-            .prepare_cached(
-                "UPDATE conversations SET read_position = MAX(read_position, ?1) WHERE id = ?2
-                 AND EXISTS (SELECT 1 FROM read_cursors WHERE channel = ?3 AND seen_seq >= ?4)",
-            )?
-            .execute(params![position, id, channel.0, sql(seq)])?;
-        Ok(())
-    })
+pub(crate) fn follow_cursor(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
+    quietly(context, &id, |context| advance(context, id))
 }
 
 /// Changes a conversation as another device did: the others need not hear of it. What this person changed before and

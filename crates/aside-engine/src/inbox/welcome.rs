@@ -182,7 +182,9 @@ pub(crate) fn release(
                 is_own: conversation.kind == ConversationKind::Own,
             }),
         };
-        if letter.own.is_some() {
+        let is_own_log = conversation.kind == ConversationKind::Own;
+        let is_giver = is_own_log || device::bundle::is_giver(context.db, identity, &recipient.device)?;
+        if letter.own.is_some() && is_giver {
             device::bundle::owe(context, &recipient.device, conversation.id, (row.id, row.position.seq))?;
         }
         letters.push(envelope::seal(heart, context, identity, &recipient, &Letter::Welcome(Box::new(letter)))?);
@@ -490,16 +492,14 @@ pub(super) fn join(
     let roster = (&letter.adder_record, &letter.adder_token);
     let members = group.members()?;
     if letter.epoch == FOUNDED_IN {
-        let founder = &sender.certificate.device;
-        let added = members.iter().map(|it| (&it.credential.address, it.credential.certificate.device));
-        unheard::added(
-            context,
-            (&letter.channel, letter.anchor.seq),
-            founder,
-            added.filter(|(_, device)| device != founder),
-        )?;
+        let place = (&letter.channel, letter.anchor.seq);
+        unheard::by_founder(context, place, &sender.certificate.device, &members)?;
     }
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
+    if let Some(row) = channel::find(context.db, &letter.channel)? {
+        let devices = members.iter().map(|member| member.credential.certificate.device);
+        device::bundle::owe_promised(heart, context, &row, letter.anchor.seq, devices)?;
+    }
     contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
     let is_leaving = conversation::find(context.db, &id)?.is_some_and(|row| stays_leaving(&row, letter));
     conversation::show_group(context, id, &members, &group.metadata()?)?;

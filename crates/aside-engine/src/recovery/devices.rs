@@ -28,6 +28,7 @@ pub(super) fn settle(
         added_ms: context.now.unix_ms,
         revoked_ms: None,
         history_from_ms: Some(0),
+        linked_by: None,
     };
     row::put(context, &own)?;
     if kept.is_empty() {

@@ -96,8 +96,9 @@ impl Engine {
         let unread_count = self
             .db
             .prepare_cached(
-                "SELECT COUNT(*) FROM messages WHERE conversation = ? AND own = 0 AND kind = 0 AND position > ?
-                 AND sender NOT IN (SELECT address FROM blocked)",
+                "SELECT COUNT(*) FROM messages m WHERE conversation = ? AND own = 0 AND kind = 0 AND position > ?
+                 AND sender NOT IN (SELECT address FROM blocked) AND NOT EXISTS
+                 (SELECT 1 FROM read_cursors r WHERE r.channel = m.channel AND r.seen_seq >= m.seq)",
             )?
             .query_row(params![row.id, row.read_position], |row| row.get(0))?;
         let members = self.members(&row.id)?;
@@ -311,7 +312,8 @@ impl Engine {
         let mut statement = self.db.prepare_cached(
             "SELECT COUNT(*) FROM messages m JOIN conversations c ON c.id = m.conversation
              WHERE m.own = 0 AND m.kind = 0 AND m.position > c.read_position
-             AND m.sender NOT IN (SELECT address FROM blocked)",
+             AND m.sender NOT IN (SELECT address FROM blocked) AND NOT EXISTS
+             (SELECT 1 FROM read_cursors r WHERE r.channel = m.channel AND r.seen_seq >= m.seq)",
         )?;
         Ok(statement.query_row([], |row| row.get(0))?)
     }

@@ -88,7 +88,10 @@ fn check_given(world: &World, seen: &Seen, who: usize) -> Result<(), String> {
     let Some(given) = given.filter(is_whole) else { return Ok(()) };
     let sides = seen.sides.values().flatten().filter(|side| side.who == who);
     let has: BTreeSet<_> = sides.flat_map(|side| &side.rows).map(|row| row.id).collect();
-    match given.messages.iter().find(|message| !has.contains(message)) {
+    // What was never sent is nobody's but its author's.
+    let failed = seen.sides.values().flatten().filter(|side| side.who == given.by).flat_map(|side| &side.rows);
+    let failed: BTreeSet<_> = failed.filter(|row| row.failure.is_some()).map(|row| row.id).collect();
+    match given.messages.iter().find(|message| !has.contains(message) && !failed.contains(message)) {
         Some(message) => {
             let has_it = |sides: &[Side]| sides.iter().any(|side| side.rows.iter().any(|row| row.id == *message));
             let place = seen.sides.iter().find(|(_, sides)| has_it(sides)).map(|(place, _)| place);

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const NEVER: [&str; 4] = ["could not be read", "could not join", "Nothing of it was taken", "could not be made"];
 /// Notes that say that something was not done: fine where a race took the right to it away.
 const REFUSED: [&str; 2] = ["could not be added", "was not changed"];
+/// Why a message fails of somebody who was not in.
+const OUT: [&str; 4] =
+    ["no longer a member", "you left the group", "removed you from the group", "removed before anybody had joined"];
 const RIGHTLY: [&str; 2] = ["only admins", "is no member"];
 
 pub(super) fn check(world: &mut World, seen: &Seen) -> Result<(), String> {
@@ -102,7 +105,7 @@ fn is_truth(world: &World, side: &Side, row: &Message) -> bool {
 /// Whether a message failed because its author was not in the group when it was to be sent.
 fn was_out(row: &Message) -> bool {
     let why = row.failure.as_deref().unwrap_or_default();
-    ["no longer a member", "you left the group", "removed you from the group"].iter().any(|words| why.contains(words))
+    OUT.iter().any(|words| why.contains(words))
 }
 
 /// Whether a device was a member when an entry was made; `None`: no server has that entry.

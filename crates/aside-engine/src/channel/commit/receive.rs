@@ -91,6 +91,8 @@ pub(crate) fn received(
     heal::answer::others_added(context, &channel.id, staged.added_references())?;
     let added = staged.added.iter().map(|added| (&added.address, added.certificate.device));
     unheard::added(context, (&channel.id, position.seq), &staged.committer.credential.certificate.device, added)?;
+    let added = staged.added.iter().map(|added| added.certificate.device);
+    device::bundle::owe_promised(heart, context, channel, position.seq, added)?;
     let leaf = staged.committer.leaf;
     group.merge_staged(&heart.mls.on(context.db), staged)?;
     // A leaf may have come back with another chain; where its author took itself out, there is none.
