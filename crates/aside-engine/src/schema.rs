@@ -356,7 +356,7 @@ mod tests {
         let mut statement = db.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
         let sql: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         let digest: String = Sha256::digest(sql.join("\n")).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!((VERSION, digest.as_str()), (3, "0000"));
+        assert_eq!((VERSION, digest.as_str()), (3, "bd0a168557e8f35a"));
     }
 
     fn with_version(path: &Path, version: i64) {
@@ -370,12 +370,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("profile.db");
         for (version, age, remedy) in
-            [(1, "an older Aside", "another profile"), (3, "a newer Aside", "update this program")]
+            [(VERSION - 1, "an older Aside", "another profile"), (VERSION + 1, "a newer Aside", "update this program")]
         {
             with_version(&path, version);
             let before = std::fs::read(&path).unwrap();
             let refused = migrate(&mut Connection::open(&path).unwrap()).unwrap_err().to_string();
-            for words in [age, remedy, &format!("has version {version}, this program reads only 2")] {
+            for words in [age, remedy, &format!("has version {version}, this program reads only {VERSION}")] {
                 assert!(refused.contains(words), "{refused}");
             }
             assert_eq!(std::fs::read(&path).unwrap(), before);

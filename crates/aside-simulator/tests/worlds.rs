@@ -54,9 +54,10 @@ const DAMAGED: [(u64, &str); 26] = [
 ];
 
 /// Seeds that once broke a promise in worlds whose people link devices and take them out, under plan 2, and what it was.
-const DEVICES: [(u64, &str); 14] = [
+const DEVICES: [(u64, &str); 24] = [
     (3, "a new device was told of a group that its person had left, and waited to be added for ever"),
     (5, "a Welcome of somebody whom one's own devices had not named yet was forgotten"),
+    (11, "a token that a revoked device had told outlived it, and its account could not be reached"),
     (13, "letters between one's own devices went by a token that a revocation had ended"),
     (18, "a Welcome after a revocation was not believed, for the leaf bore the certificate before"),
     (22, "a profile that was linked a second time never got into its devices' log"),
@@ -69,6 +70,15 @@ const DEVICES: [(u64, &str); 14] = [
     (49, "two devices founded a log of the own devices each"),
     (75, "who gave a log up for another one did not read what others went on saying there"),
     (78, "a log was given up though the other person's devices had been put into it again"),
+    (30, "who was added by a revoked device refused its Welcome and never heard that they were in"),
+    (33, "one KeyPackage was used for two logs, and the second Welcome could not be opened"),
+    (37, "a device that had not been told everything founded a second log of the own devices"),
+    (45, "a message of a revoked device that nobody else of its account has is gone, and was asked for for ever"),
+    (53, "an addition whose answer was lost was refused after a new key set, and the device stood without keys"),
+    (80, "having read up to one's own queued words read everything that came later"),
+    (92, "a device was added by one that had less of the history than was promised"),
+    (166, "an edit in the other one of two logs was not learnt from a history"),
+    (179, "a device that was about to be added to a group that ended did not get what was said there"),
 ];
 
 /// Seeds that once broke a promise in worlds with somebody of ill will, under plan 2, and what it was.
