@@ -2,6 +2,7 @@
 //! way into a channel that the conversation was founded anew in (P-9.9).
 
 use super::arrival;
+use super::join;
 use super::tree::{self, Tree};
 use super::welcome::{self, WelcomeLetter};
 use crate::Heart;
@@ -52,7 +53,7 @@ fn rejoin(
     let group = match joined {
         Err(JoinError::Mls(error)) => return Err(error.into()),
         Ok(group)
-            if welcome::is_as_announced(heart, &group, sender, letter)?
+            if join::is_as_announced(heart, &group, sender, letter)?
                 && rejoin::is_as_it_was(context, row, &sender.address, &group)? =>
         {
             group

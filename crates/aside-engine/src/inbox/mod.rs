@@ -4,6 +4,7 @@ pub(crate) mod again;
 pub(crate) mod arrival;
 pub(crate) mod early;
 pub(crate) mod envelope;
+pub(crate) mod join;
 pub(crate) mod report;
 pub(crate) mod tree;
 pub(crate) mod welcome;

@@ -1,6 +1,7 @@
 //! A group's ratchet tree on its way to whoever was added: inside the letter while it is small, else as blobs, once for
 //! all whom a commit added (DESIGN 4a rule 5; P-5.13).
 
+use super::join;
 use super::welcome::{self, WelcomeLetter};
 use crate::Heart;
 use crate::blob::{self, BlobReference, SealedBlob};
@@ -98,5 +99,5 @@ pub(crate) fn fetched(
 /// The tree is not to be had: the group is not joined, and the person hears of it.
 pub(crate) fn lost(context: &mut Context<'_>, id: JobId, arriving: &Arriving) -> Result<(), EngineError> {
     job::done(context, id)?;
-    welcome::not_joined(context, &arriving.sender, arriving.conversation)
+    join::not_joined(context, &arriving.sender, arriving.conversation)
 }

@@ -1,24 +1,24 @@
 //! Welcomes: into a group that somebody founded or that somebody was added to.
 
 use super::again;
-use super::arrival;
 use super::early;
 use super::envelope::{self, Letter};
+use super::join;
 use super::tree::{self, Tree};
 use crate::Heart;
-use crate::channel::{self, Channel, Live, unheard};
+use crate::channel::{self, Channel};
 use crate::contact::{self, Contact, Voucher};
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
 use crate::group::ask;
+use crate::heal::give;
 use crate::heal::refound::{self, Predecessor};
-use crate::heal::{follow, gap, give};
 use crate::input::{Change, ServerId};
 use crate::job::{self, Job};
 use crate::view::ConversationKind;
-use crate::{device, server, timeline};
-use aside_mls::{ForNewcomers, Group, JoinError, MlsError, SUITE};
+use crate::{device, server};
+use aside_mls::{ForNewcomers, MlsError, SUITE};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
 use aside_protocol::codec::labelled_hash;
@@ -29,12 +29,6 @@ use aside_protocol::link::ServerPin;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use rusqlite::params;
-
-/// Entries that a device asks back for at most, whatever its adder says: it keeps room for them.
-const ASKED_BACK_MAX: u64 = 1 << 20;
-
-/// The epoch in which a founder's Welcomes let everybody in.
-const FOUNDED_IN: u64 = 1;
 
 /// A device's inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -94,7 +88,7 @@ impl Welcomes {
 pub(crate) struct WelcomeLetter {
     /// Where the channel is.
     #[n(0)]
-    channel_server: ServerPin,
+    pub(super) channel_server: ServerPin,
     /// Where the adder's inbox is, and what lets the joiner write to it.
     #[n(1)]
     pub(super) adder_server: ServerPin,
@@ -104,19 +98,19 @@ pub(crate) struct WelcomeLetter {
     pub(super) adder_record: DeviceRecord,
     /// Proof that the adder was given a link of the joiner's, and which one.
     #[n(4)]
-    introduction: Option<(Hash, Hash)>,
+    pub(super) introduction: Option<(Hash, Hash)>,
     /// Absent in a direct conversation, where each side has its own.
     #[n(5)]
-    conversation: Option<ConversationId>,
+    pub(super) conversation: Option<ConversationId>,
     #[n(6)]
-    channel: ChannelId,
+    pub(super) channel: ChannelId,
     #[n(7)]
     pub(super) epoch: u64,
     /// The joiner reads from here on.
     #[n(8)]
     pub(super) anchor: Position,
     #[n(9)]
-    suite: u16,
+    pub(super) suite: u16,
     #[n(10)]
     pub(super) welcome: ByteVec,
     #[n(11)]
@@ -127,22 +121,22 @@ pub(crate) struct WelcomeLetter {
     /// The entry by which the joiner's account became a member, where that was before this one: the joiner may have had a
     /// leaf that it never heard of, and asks for what was said since.
     #[n(13)]
-    since: Option<u64>,
+    pub(super) since: Option<u64>,
     /// To a device of the adder's own account: which conversation it is.
     #[n(20)]
-    own: Option<OwnWelcome>,
+    pub(super) own: Option<OwnWelcome>,
 }
 
 /// What one device of an account tells another of a conversation that it puts it into.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-struct OwnWelcome {
+pub(super) struct OwnWelcome {
     #[n(0)]
-    conversation: ConversationId,
+    pub(super) conversation: ConversationId,
     #[n(1)]
-    peer: Option<AccountAddress>,
+    pub(super) peer: Option<AccountAddress>,
     /// Whether it is the devices' own.
     #[n(2)]
-    is_own: bool,
+    pub(super) is_own: bool,
 }
 
 /// Sends the Welcomes of a commit that the server has taken; `row` stands behind it. Where the tree is too large for
@@ -409,16 +403,16 @@ pub(super) fn follow(
 ) -> Result<(), EngineError> {
     show_pending(context, sender, letter, id)?;
     match &letter.tree {
-        Tree::Inline(tree) => join(heart, context, sender, letter, id, tree),
+        Tree::Inline(tree) => join::join(heart, context, sender, letter, id, tree),
         Tree::Blobs(parts) => match tree::fetch(context, sender, letter, id, parts)? {
             true => Ok(()),
-            false => not_joined(context, sender, id),
+            false => join::not_joined(context, sender, id),
         },
     }
 }
 
 /// A conversation that is about to be joined.
-fn show_pending(
+pub(super) fn show_pending(
     context: &mut Context<'_>,
     sender: &MemberCredential,
     letter: &WelcomeLetter,
@@ -438,163 +432,6 @@ fn show_pending(
 }
 
 /// Whoever was leaving when the others went on in a new channel goes there to say so.
-fn stays_leaving(row: &conversation::Conversation, letter: &WelcomeLetter) -> bool {
+pub(super) fn stays_leaving(row: &conversation::Conversation, letter: &WelcomeLetter) -> bool {
     row.state == State::Leaving && letter.predecessor.is_some()
-}
-
-/// Joins the group and writes its channel down; reading begins at the anchor.
-pub(super) fn join(
-    heart: &mut Heart,
-    context: &mut Context<'_>,
-    sender: &MemberCredential,
-    letter: &WelcomeLetter,
-    id: ConversationId,
-    ratchet_tree: &[u8],
-) -> Result<(), EngineError> {
-    if channel::find(context.db, &letter.channel)?.is_some() {
-        return Ok(());
-    }
-    show_pending(context, sender, letter, id)?;
-    let is_group = letter.conversation.is_some();
-    let joined = heart.mls.on(context.db).join(&letter.welcome, ratchet_tree);
-    let group = match joined {
-        Ok(group) => group,
-        Err(JoinError::Mls(error)) => return Err(error.into()),
-        Err(_) => return not_joined(context, sender, id),
-    };
-    let known = match &letter.predecessor {
-        Some(predecessor) if channel::find(context.db, &predecessor.channel)?.is_some() => Some(predecessor),
-        Some(_) | None => None,
-    };
-    let is_of_inviter = match ask::pending(context.db, id)? {
-        Some((link, _)) => group.members()?.iter().any(|member| member.credential.root_key == link.root_key),
-        None => true,
-    };
-    let is_agreed = match known {
-        Some(predecessor) => follow::is_agreed(heart, context, id, (predecessor, &sender.address), &group)?,
-        None => true,
-    };
-    if !is_of_inviter || !is_agreed || !is_as_announced(heart, &group, sender, letter)? {
-        heart.mls.on(context.db).delete_group(&group.id())?;
-        // Where the conversation goes on in another channel already, whoever founded this one comes there.
-        let old = known.map(|known| channel::find(context.db, &known.channel)).transpose()?.flatten();
-        let goes_on = match old {
-            Some(old) => refound::successor_of(context.db, &old)?.is_some(),
-            None => false,
-        };
-        return if goes_on { Ok(()) } else { not_joined(context, sender, id) };
-    }
-    ask::over(context, id)?;
-    let server = server::remember(context, &letter.channel_server)?;
-    channel::insert(context, letter.channel, id, server, letter.epoch, letter.anchor, Live::Yes)?;
-    channel::note_epoch(context, letter.channel, &group)?;
-    let adder_server = server::find_pin(context.db, &letter.adder_server)?;
-    let roster = (&letter.adder_record, &letter.adder_token);
-    let members = group.members()?;
-    if letter.epoch == FOUNDED_IN {
-        let place = (&letter.channel, letter.anchor.seq);
-        unheard::by_founder(context, place, &sender.certificate.device, &members)?;
-    }
-    channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
-    if let Some(row) = channel::find(context.db, &letter.channel)? {
-        let devices = members.iter().map(|member| member.credential.certificate.device);
-        device::bundle::owe_promised(heart, context, &row, letter.anchor.seq, devices)?;
-    }
-    contact::keys::saw_members(context, id, members.iter().map(|member| &member.credential))?;
-    let is_leaving = conversation::find(context.db, &id)?.is_some_and(|row| stays_leaving(&row, letter));
-    conversation::show_group(context, id, &members, &group.metadata()?)?;
-    if is_group && known.is_none() && letter.own.is_none() {
-        let words = format!("{} added you to the group", sender.address.name);
-        timeline::note(context, id, &sender.address, &words)?;
-    }
-    heart.groups.insert(letter.channel, group);
-    if let (Some(since), Some(row)) = (letter.since, channel::find(context.db, &letter.channel)?) {
-        let from = since.saturating_add(1).max(letter.anchor.seq.saturating_sub(ASKED_BACK_MAX));
-        gap::open(heart, context, &row, from, letter.anchor.seq)?;
-    }
-    if !is_leaving {
-        conversation::set_state(context, id, State::Active)?;
-        let rotate_at = first_rotation(heart, context, members.len());
-        channel::set_rotation(context, letter.channel, Some(rotate_at))?;
-    }
-    choose_channel(heart, context, (id, letter), known)?;
-    arrival::announce(heart, context, id, &sender.address)?;
-    if letter.own.is_none() {
-        conversation::touch(context, id)?;
-    }
-    heart.stirred.insert(letter.channel);
-    device::attend::one(heart, context, letter.channel, device::attend::Haste::OthersFirst)
-}
-
-/// Which of its channels a conversation is in, now that it has one more.
-fn choose_channel(
-    heart: &mut Heart,
-    context: &mut Context<'_>,
-    (id, letter): (ConversationId, &WelcomeLetter),
-    known: Option<&Predecessor>,
-) -> Result<(), EngineError> {
-    let Some(row) = channel::find(context.db, &letter.channel)? else { return Ok(()) };
-    match known {
-        Some(predecessor) => {
-            channel::choose_current(context, id)?;
-            follow::adopt(heart, context, &row, predecessor)
-        }
-        // It may come after the conversation was founded anew.
-        None => {
-            follow::settle(heart, context, id, &[])?;
-            channel::choose_current(context, id)
-        }
-    }
-}
-
-/// When a joiner gives its leaf fresh keys for the first time. In a large group many have joined at once, and each of
-/// these commits is large while the tree is blank: the more there are, the longer they are spread over.
-fn first_rotation(heart: &Heart, context: &mut Context<'_>, leaves: usize) -> i64 {
-    let least = heart.options.rotate_after_join_ms;
-    let spread = least.saturating_mul(i64::try_from(leaves.div_ceil(2)).unwrap_or(i64::MAX));
-    context.now.unix_ms.saturating_add(least).saturating_add(context.random_ms(spread.max(1)))
-}
-
-/// The group must be what the letter says: in that epoch, of the sender and this device, and direct only with two people.
-pub(super) fn is_as_announced(
-    heart: &Heart,
-    group: &Group,
-    sender: &MemberCredential,
-    letter: &WelcomeLetter,
-) -> Result<bool, EngineError> {
-    let Some(identity) = &heart.identity else { return Ok(false) };
-    let members = group.members()?;
-    // Not the same certificate: after a revocation the letter bears a new one, and the leaf is renewed a little later.
-    let is_sender = |member: &MemberCredential| {
-        member.root_key == sender.root_key && member.certificate.is_of_same_device(&sender.certificate)
-    };
-    let has_sender = members.iter().any(|member| is_sender(&member.credential));
-    // A peer only where an own device says that there is one: the devices' own conversation has none.
-    let other = letter.own.as_ref().map_or(Some(&sender.address), |own| own.peer.as_ref());
-    let is_of_two = members.iter().all(|member| {
-        let address = &member.credential.address;
-        Some(address) == other || *address == identity.address
-    });
-    let is_right_group = group.id().0 == letter.channel.0 && group.epoch() == letter.epoch;
-    Ok(has_sender && is_right_group && (letter.conversation.is_some() || is_of_two))
-}
-
-/// Says that a conversation could not be joined, where one is shown for it.
-pub(super) fn not_joined(
-    context: &mut Context<'_>,
-    sender: &MemberCredential,
-    id: ConversationId,
-) -> Result<(), EngineError> {
-    let words = format!(
-        "{} began a conversation that this device could not join. Ask them to begin it again.",
-        sender.address.name
-    );
-    // So that somebody can add this device again.
-    let is_pending_group = conversation::find(context.db, &id)?
-        .is_some_and(|row| row.kind == ConversationKind::Group && row.state == State::Pending);
-    if is_pending_group {
-        let why = "this device could not join the group; ask to be added again";
-        conversation::set_out(context, id, State::Removed, why)?;
-    }
-    timeline::note(context, id, &sender.address, &words)
 }
