@@ -15,7 +15,7 @@ use aside_protocol::identity::DeviceRecord;
 use aside_protocol::inbox::DeliveryToken;
 use aside_protocol::report::AbuseReport;
 use minicbor::{Decode, Encode};
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 /// The first wait after a retryable refusal, in milliseconds; it doubles with each.
 const BACKOFF_MS: i64 = 500;
@@ -202,6 +202,19 @@ pub(crate) fn replace(context: &Context<'_>, id: JobId, rest: &Job) -> Result<()
     let mut statement = context.db.prepare_cached("UPDATE jobs SET body = ?, attempts = 0 WHERE id = ?")?;
     statement.execute(params![to_store(rest), id.0])?;
     Ok(())
+}
+
+/// Changes how a job is done, which was tried so often.
+pub(crate) fn change(context: &Context<'_>, id: JobId, job: &Job) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached("UPDATE jobs SET body = ? WHERE id = ?")?;
+    statement.execute(params![to_store(job), id.0])?;
+    Ok(())
+}
+
+/// The server that a job asks.
+pub(crate) fn server(context: &Context<'_>, id: JobId) -> Result<Option<ServerId>, EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT server FROM jobs WHERE id = ?")?;
+    Ok(statement.query_row(params![id.0], |row| row.get(0).map(ServerId)).optional()?)
 }
 
 /// Strikes a job out.

@@ -13,6 +13,7 @@ pub(crate) mod own_token;
 pub(crate) mod report;
 pub(crate) mod requests;
 mod row;
+pub(crate) mod tokens;
 mod words;
 
 pub use links::{LinkId, OwnLink};

@@ -7,7 +7,7 @@ use super::{ConversationId, State};
 use crate::Heart;
 use crate::channel::intent::{self, Intent, Newcomer};
 use crate::channel::{self, Channel, Live, unheard};
-use crate::contact::{self, Contact};
+use crate::contact;
 use crate::context::Context;
 use crate::device::attend;
 use crate::error::EngineError;
@@ -24,7 +24,7 @@ const REPLACE_WITHIN_MS: i64 = 30_000;
 /// Somebody took devices out. In a log where no other device of theirs is known, nobody of theirs can take the leaves out:
 /// whoever else is there puts those that stand in their place.
 pub(crate) fn devices_are_out(context: &mut Context<'_>, member: &AccountAddress) -> Result<(), EngineError> {
-    reach_by_standing(context, member)?;
+    contact::tokens::prefer_standing(context, member)?;
     for id in contact::keys::conversations_with(context.db, member)? {
         let mut logs = channel::logs(context.db, &id)?.into_iter().map(|log| is_deserted(context, &log.id, member));
         if logs.any(|is_deserted| matches!(is_deserted, Ok(true))) {
@@ -32,23 +32,6 @@ pub(crate) fn devices_are_out(context: &mut Context<'_>, member: &AccountAddress
         }
     }
     Ok(())
-}
-
-/// A token that a revoked device told may never have reached its server: one that a standing device told goes before it.
-fn reach_by_standing(context: &mut Context<'_>, member: &AccountAddress) -> Result<(), EngineError> {
-    let Some(contact) = contact::find(context.db, member)? else { return Ok(()) };
-    let mut standing = None;
-    let mut is_of_revoked = false;
-    for (device, token) in channel::tokens_of(context.db, member)? {
-        match contact::keys::is_revoked(context.db, member, &device)? {
-            true => is_of_revoked |= token == contact.token,
-            false => standing = standing.or(Some(token)),
-        }
-    }
-    match standing {
-        Some(token) if is_of_revoked && token != contact.token => contact::put(context, &Contact { token, ..contact }),
-        _ => Ok(()),
-    }
 }
 
 /// A commit took these leaves out. Whom a revoked one of them had added may have refused its Welcome.

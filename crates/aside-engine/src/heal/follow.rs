@@ -104,7 +104,7 @@ pub(crate) fn is_agreed(
     }))
 }
 
-pub(super) fn set_predecessor(
+pub(crate) fn set_predecessor(
     context: &Context<'_>,
     id: &ChannelId,
     predecessor: &Predecessor,

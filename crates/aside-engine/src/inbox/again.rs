@@ -70,7 +70,9 @@ fn rejoin(
     rejoin::done(heart, context, row, group, letter.anchor)?;
     // A history that another device gave may have come first.
     device::bundle::into_kept_places(context, row.conversation)?;
-    arrival::announce(heart, context, row.conversation, &sender.address)
+    arrival::announce(heart, context, row.conversation, &sender.address)?;
+    // A device that was linked meanwhile was not put in from here.
+    device::attend::one(heart, context, row.id, device::attend::Haste::OthersFirst)
 }
 
 fn keep(

@@ -145,6 +145,10 @@ fn choose_channel(
         }
         // It may come after the conversation was founded anew.
         None => {
+            // One's own device is believed that this one came in the place of another, which may be entered later.
+            if let Some(predecessor) = letter.predecessor.as_ref().filter(|_| letter.own.is_some()) {
+                follow::set_predecessor(context, &letter.channel, predecessor)?;
+            }
             follow::settle(heart, context, id, &[])?;
             channel::choose_current(context, id)
         }

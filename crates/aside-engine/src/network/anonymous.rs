@@ -222,8 +222,11 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
     if refusal.remedy() == Remedy::RetryLater {
         return job::later(context, id).map(|_| ());
     }
-    if *refusal == Refusal::UnknownAccountOrToken && may_be_early(context, id)? {
-        return Ok(());
+    if *refusal == Refusal::UnknownAccountOrToken {
+        contact::tokens::readdress(heart, context, id)?;
+        if may_be_early(context, id)? {
+            return Ok(());
+        }
     }
     if let Some(channel) = own_fetch(context, id)? {
         device::attend::gone(context, &channel)?;
