@@ -4,7 +4,7 @@
 
 use super::rows::{self, Existing, Rows, Value};
 use super::sync::{self, Chat, Item};
-use super::{DeviceLetter, accept, row};
+use super::{DeviceLetter, accept, order, row};
 use crate::Heart;
 use crate::account::Identity;
 use crate::channel::{self, Channel};
@@ -329,16 +329,18 @@ fn write_history(heart: &mut Heart, context: &mut Context<'_>, history: &History
         params![NOTHING_READ, id],
     )?;
     let own = [("conversation", Value::Blob(id.0.to_vec().into()))];
+    let given = places(&history.messages);
+    let messages: Vec<MessageId> = given.iter().map(|(message, _)| *message).collect();
+    let before = order::Before::of(context, id, &messages)?;
     rows::write(context.db, "messages", &["conversation"], &history.messages, &own, Existing::Keep)?;
+    before.settle(context, &given)?;
     rows::write(context.db, "reactions", &[], &history.reactions, &[], Existing::Keep)?;
     take_changes(context, id, &history.messages)?;
-    for value in history.messages.column("id") {
-        let Value::Blob(bytes) = value else { continue };
-        let Ok(message) = <[u8; 32]>::try_from(bytes.as_slice()) else { continue };
-        channel::receive::take_once(context, &message)?;
-        timeline::catch_up(context, &MessageId(message))?;
+    for message in messages {
+        channel::receive::take_once(context, &message.0)?;
+        timeline::catch_up(context, &message)?;
         // The conversation may be on the screen already.
-        context.changed(Change::Message(MessageId(message)));
+        context.changed(Change::Message(message));
     }
     for member in &history.roster {
         let known = server::find_pin(context.db, &member.server)?;
@@ -348,6 +350,21 @@ fn write_history(heart: &mut Heart, context: &mut Context<'_>, history: &History
     into_kept_places(context, id)?;
     // Read cursors point at messages, which are here by now.
     sync::apply_chat(heart, context, &history.chat)
+}
+
+/// The messages of a letter with the places that their giver counted, the oldest first.
+fn places(messages: &Rows) -> Vec<(MessageId, i64)> {
+    let rows = messages.column("id").into_iter().zip(messages.column("position"));
+    let mut places: Vec<(MessageId, i64)> = rows
+        .filter_map(|row| match row {
+            (Value::Blob(bytes), Value::Integer(position)) => {
+                Some((MessageId(<[u8; 32]>::try_from(bytes.as_slice()).ok()?), position))
+            }
+            _ => None,
+        })
+        .collect();
+    places.sort_by_key(|(_, position)| *position);
+    places
 }
 
 /// Messages that are here already may have been edited or taken back where this device was not in: in the other one of two

@@ -9,6 +9,7 @@ pub(crate) mod accept;
 pub(crate) mod attend;
 pub(crate) mod bundle;
 pub(crate) mod link;
+mod order;
 pub(crate) mod request;
 pub(crate) mod revoke;
 pub(crate) mod row;
