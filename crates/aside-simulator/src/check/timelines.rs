@@ -150,6 +150,9 @@ fn check_eligible(
             (true, false) if !side.is_in() && was_told_to_begin_again(world, side.who, &side.rows) => {}
             (true, false) if positions.iter().all(|position| had_left(world, seen, side.who, *position)) => {}
             (true, false) if positions.iter().all(|(log, _)| never_got_in(world, sides, side.who, log)) => {}
+            (true, false)
+                if is_author_out(world, sides, message)
+                    && positions.iter().all(|position| was_not_there_yet(world, seen, side.who, *position)) => {}
             (true, false) if !stays(world, seen, side, positions) || is_author_out(world, sides, message) => gone += 1,
             (true, false) => return Err(format!("{} lacks {message:?} of {place:?} at {positions:?}", side.name)),
             // What another device gave on, to a revoked one only before it was revoked.
@@ -205,6 +208,17 @@ fn is_author_out(world: &World, sides: &[Side], message: &MessageId) -> bool {
 fn never_got_in(world: &World, sides: &[Side], who: usize, log: &ChannelId) -> bool {
     let mut used = sides.iter().filter(|side| side.is_in()).flat_map(|side| &side.channels);
     !used.any(|seen| seen.channel == *log) && !world.ledger.has_stood(who, *log)
+}
+
+/// Whether a device first read a log behind a place, though it had a leaf there: it had refused the Welcome of a revoked
+/// device. Of what was said until it got a fresh leaf (P-7.10) it hears where somebody can give it back; otherwise nobody
+/// knows that it lacks anything.
+fn was_not_there_yet(world: &World, seen: &Seen, who: usize, (channel, seq): (ChannelId, u64)) -> bool {
+    let Some(epoch) = seen.logs.get(&channel).and_then(|log| log.entries.get(&seq)).map(|entry| entry.epoch) else {
+        return false;
+    };
+    let mut read = world.ledger.reached.iter().filter(|(device, log, _)| (*device, *log) == (who, channel));
+    read.all(|(_, _, reached)| *reached > epoch)
 }
 
 /// How many messages the lines on a device say are gone; one line gives no number.
