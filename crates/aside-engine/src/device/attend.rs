@@ -254,20 +254,7 @@ pub(crate) fn account_seen(
     }
     note_revoked(heart, context, &account.key_sets)?;
     revoke::end_lost(context)?;
-    ask_for_names(heart, context)?;
     all(heart, context, Haste::OthersFirst)
-}
-
-/// A device that nobody has named here: whoever linked it may have been out before it could. It is asked itself, and the
-/// others are, once a day at most.
-fn ask_for_names(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
-    let is_unnamed = row::standing(context.db)?.iter().any(|device| device.name == row::UNNAMED);
-    let today = context.now.day();
-    if is_unnamed && heart.asked_for_all_day != today {
-        heart.asked_for_all_day = today;
-        super::ask_for_all(heart, context)?;
-    }
-    Ok(())
 }
 
 /// Writes down a device of this account that another one has certified, unless it is known.

@@ -349,7 +349,7 @@ fn apply(heart: &mut Heart, context: &mut Context<'_>, item: &Item) -> Result<()
     let mut statement = context.db.prepare_cached("SELECT 1 FROM unsynced WHERE item = ?")?;
     let is_changed_here = statement.exists(params![item.key])?;
     drop(statement);
-    let named = named_device(context.db, &item.key)?;
+    let known = known_device(context.db, &item.key)?;
     match (item.key.split_once(':'), &item.chat) {
         // How far was read and deleted only grows: there is nothing to decide.
         (Some(("chats", _)), Some(chat)) => apply_chat(heart, context, chat)?,
@@ -366,24 +366,37 @@ fn apply(heart: &mut Heart, context: &mut Context<'_>, item: &Item) -> Result<()
         // What the triggers noted was not this device's doing.
         context.db.prepare_cached("DELETE FROM unsynced WHERE item = ?")?.execute(params![item.key])?;
     }
-    match named {
-        Some(named) => keep_name(context, &named),
+    match known {
+        Some(known) => keep_known(context, known),
         None => Ok(()),
     }
 }
 
-/// A device whose name is known here, if the item is of one.
-fn named_device(db: &Connection, key: &str) -> Result<Option<row::Device>, EngineError> {
+/// A device as it is known here, if the item is of one.
+fn known_device(db: &Connection, key: &str) -> Result<Option<row::Device>, EngineError> {
     let Some(("devices", id)) = key.split_once(':') else { return Ok(None) };
     let Some(id) = row::from_hex(&id.to_lowercase()) else { return Ok(None) };
-    Ok(row::find(db, &id)?.filter(|device| device.name != row::UNNAMED))
+    row::find(db, &id)
 }
 
-/// Whoever told of a device did not know its name: the known one stays, and is told.
-fn keep_name(context: &mut Context<'_>, before: &row::Device) -> Result<(), EngineError> {
-    match row::find(context.db, &before.id)?.filter(|device| device.name == row::UNNAMED) {
-        Some(unnamed) => row::put(context, &row::Device { name: before.name.clone(), ..unnamed }),
-        None => Ok(()),
+/// Whoever told of a device did not know its name, or that it was revoked: what is known stays, and is told.
+fn keep_known(context: &mut Context<'_>, before: row::Device) -> Result<(), EngineError> {
+    let Some(mut device) = row::find(context.db, &before.id)? else { return Ok(()) };
+    let is_unnamed = device.name == row::UNNAMED && before.name != row::UNNAMED;
+    let is_older = device.record.certificate.key_set < before.record.certificate.key_set;
+    let is_unrevoked = device.revoked_ms.is_none() && before.revoked_ms.is_some();
+    if is_unnamed {
+        device.name = before.name;
+    }
+    if is_older {
+        device.record = before.record;
+    }
+    if is_unrevoked {
+        device.revoked_ms = before.revoked_ms;
+    }
+    match is_unnamed || is_older || is_unrevoked {
+        true => row::put(context, &device),
+        false => Ok(()),
     }
 }
 
@@ -447,6 +460,7 @@ pub(crate) fn apply_chat(heart: &mut Heart, context: &mut Context<'_>, chat: &Ch
     if let Some(out) = chat.out.as_ref().filter(|_| is_pending) {
         let state = if out.has_left { State::Left } else { State::Removed };
         conversation::set_out(context, chat.id, state, &out.words)?;
+        outbox::all_failed(context, chat.id, &out.words)?;
     }
     for cursor in &chat.read {
         read_through(context, chat.id, *cursor)?;
