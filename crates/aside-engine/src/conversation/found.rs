@@ -137,7 +137,7 @@ fn standing_group(
 }
 
 /// Checks that the directory's answer is of the person whom the contact row names, and returns the usable KeyPackages.
-pub(super) fn check(
+fn check(
     heart: &Heart,
     context: &mut Context<'_>,
     (id, member): (ConversationId, &AccountAddress),

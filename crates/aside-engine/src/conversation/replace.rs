@@ -1,7 +1,7 @@
 //! Putting somebody's devices in anew after a revocation (P-7.10): in the place of revoked ones, where none of theirs
 //! could take these out, and where a revoked one had added them and they refused its Welcome.
 
-use super::found::{Fetched, check, newcomers_of};
+use super::found::{Fetched, newcomers_of};
 use super::grow::{self, Reach};
 use super::{ConversationId, State};
 use crate::Heart;
@@ -17,6 +17,8 @@ use aside_protocol::address::AccountAddress;
 use aside_protocol::frame::anonymous::DeviceKeyPackage;
 use aside_protocol::id::{ChannelId, DeviceId};
 use aside_protocol::identity::DirectoryAccount;
+use aside_protocol::key::PublicKey;
+use std::collections::BTreeSet;
 
 /// Before one of several members does it, in milliseconds.
 const REPLACE_WITHIN_MS: i64 = 30_000;
@@ -42,11 +44,12 @@ pub(crate) fn adders_are_out(
     (before, after): (&[Member], &[Member]),
 ) -> Result<(), EngineError> {
     let own = heart.identity.as_ref().map(|identity| identity.address.clone());
-    let is_revoked = |old: &Member| {
-        let same = after.iter().filter(|member| member.credential.root_key == old.credential.root_key);
-        let mut sets = same.flat_map(|member| &member.credential.key_sets);
-        sets.any(|set| set.revoked.contains(&old.credential.certificate.device))
-    };
+    let revoked: BTreeSet<(PublicKey, DeviceId)> = after
+        .iter()
+        .flat_map(|member| member.credential.key_sets.iter().map(|set| (member.credential.root_key, set)))
+        .flat_map(|(root_key, set)| set.revoked.iter().map(move |device| (root_key, *device)))
+        .collect();
+    let is_revoked = |old: &Member| revoked.contains(&(old.credential.root_key, old.credential.certificate.device));
     for old in before.iter().filter(|old| is_revoked(old)) {
         for address in unheard::lose(context, &row.id, &old.credential.certificate.device)? {
             match Some(&address) == own.as_ref() {
@@ -89,7 +92,7 @@ pub(crate) fn fetched(
 ) -> Result<bool, EngineError> {
     let fetched = Fetched { account, key_packages };
     let is_active = super::find(context.db, &id)?.is_some_and(|row| row.state == State::Active);
-    if !is_active || check(heart, context, (id, member), &fetched)?.is_err() {
+    if !is_active {
         return Ok(true);
     }
     let newcomers = newcomers_of(heart, context, (id, member), &fetched)?;

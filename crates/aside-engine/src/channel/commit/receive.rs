@@ -216,12 +216,15 @@ fn merged(
     context.db.prepare_cached("DELETE FROM pending_commits WHERE channel = ?")?.execute(params![channel.id.0])?;
     outbox::epoch_ended(context, channel.id)?;
     note_epoch(context, channel.id, &group)?;
-    let after = group.members()?;
-    let shown = before.as_ref().map(|before| show(heart, context, channel, &group, (author, before, &after)));
-    shown.transpose()?;
-    heart.groups.insert(channel.id, group);
-    if let Some(before) = before {
-        replace::adders_are_out(heart, context, channel, (&before.members, &after))?;
+    match before {
+        Some(before) => {
+            let after = group.members()?;
+            show(heart, context, channel, &group, (author, &before, &after))?;
+            heart.groups.insert(channel.id, group);
+            replace::adders_are_out(heart, context, channel, (&before.members, &after))?;
+        }
+        // A leaf was renewed: nobody came or went.
+        None => drop(heart.groups.insert(channel.id, group)),
     }
     outbox::stir(heart, context, channel)?;
     Ok(Outcome::Taken)
