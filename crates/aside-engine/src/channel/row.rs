@@ -3,6 +3,7 @@
 use super::unheard;
 use crate::context::{Context, sql, stored, to_store, unsql};
 use crate::conversation::{self, ConversationId};
+use crate::device::own_log;
 use crate::error::EngineError;
 use crate::heal;
 use crate::inbox::welcome::Recipient;
@@ -311,6 +312,7 @@ pub(crate) fn choose_current(context: &mut Context<'_>, conversation: Conversati
         .query_row(params![conversation], |row| row.get(0))?;
     match lowest {
         Some(id) => {
+            own_log::moved(context, &conversation, &ChannelId(id))?;
             conversation::set_channel(context, conversation, ChannelId(id))?;
             heal::show(context, conversation)
         }

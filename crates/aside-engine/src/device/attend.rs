@@ -3,7 +3,7 @@
 //! compare-and-swap of commits decides.
 
 use super::row::{self, Device};
-use super::{bundle, revoke};
+use super::{bundle, own_log, revoke};
 use crate::Heart;
 use crate::account::Identity;
 use crate::channel::intent::{self, Intent, Newcomer};
@@ -254,6 +254,7 @@ pub(crate) fn account_seen(
     }
     note_revoked(heart, context, &account.key_sets)?;
     revoke::end_lost(context)?;
+    own_log::found_with_others(heart, context)?;
     all(heart, context, Haste::OthersFirst)
 }
 
@@ -283,9 +284,8 @@ pub(crate) fn meet(
         history_from_ms: Some(0),
         linked_by: None,
     };
-    row::put(context, &device)?;
-    // Its name is told by the device that linked it.
-    super::sync::unsynced_device(context, &device.id)
+    // That it is known is told, and whoever knows its name answers with it.
+    row::put(context, &device)
 }
 
 /// Whoever shows a chain of this account that goes on from the known one and revokes this device, proves it.

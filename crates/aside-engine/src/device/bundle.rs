@@ -4,7 +4,7 @@
 
 use super::rows::{self, Existing, Rows, Value};
 use super::sync::{self, Chat, Item};
-use super::{DeviceLetter, accept, order, row};
+use super::{DeviceLetter, accept, order, own_log, row};
 use crate::Heart;
 use crate::account::Identity;
 use crate::channel::{self, Channel};
@@ -98,7 +98,7 @@ pub(crate) fn owe(
     conversation: ConversationId,
     (channel, cut_seq): (ChannelId, u64),
 ) -> Result<(), EngineError> {
-    if sync::own_conversation(context.db)?.is_some_and(|own| own.id == conversation) {
+    if own_log::find(context.db)?.is_some_and(|own| own.id == conversation) {
         return owe_snapshot(context, device);
     }
     context
@@ -211,7 +211,7 @@ fn send_all(
     to: &Recipient,
     place: i64,
 ) -> Result<(), EngineError> {
-    let own = sync::own_conversation(context.db)?.and_then(|own| own.channel);
+    let own = own_log::find(context.db)?.and_then(|own| own.channel);
     let through_seq = match own {
         Some(id) => channel::find(context.db, &id)?.map_or(0, |row| row.position.seq),
         None => 0,

@@ -4,7 +4,7 @@
 use super::accept::Keys;
 use super::request::{self, Opened, Request};
 use super::row::{self, Device};
-use super::{DeviceLetter, attend, bundle, rows, sync};
+use super::{DeviceLetter, attend, bundle, own_log, rows};
 use crate::Heart;
 use crate::context::{Context, stored};
 use crate::error::{CommandError, EngineError};
@@ -195,7 +195,7 @@ fn approve(
     row::put(context, &device)?;
     job::add(context, server, &Job::PutDeliveryToken(own_token.hash(), None))?;
     job::add(context, server, &Job::AddDevice(record, Hash(*secret)))?;
-    sync::found_with_others(heart, context)?;
+    own_log::found_with_others(heart, context)?;
     Ok(())
 }
 

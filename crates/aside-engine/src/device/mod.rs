@@ -2,7 +2,8 @@
 //! they share goes from one to another by sealed letters and through a group of their own (P-7.1 to P-7.11).
 //!
 //! [`link`] is what the old device does when a new one is linked, [`accept`] what the new one does; [`bundle`] carries
-//! what the new one is given, [`attend`] puts it into every conversation; [`sync`] keeps them alike from then on;
+//! what the new one is given, [`attend`] puts it into every conversation; [`sync`] keeps them alike from then on, in a
+//! log of their own, [`own_log`];
 //! [`revoke`] takes one out.
 
 pub(crate) mod accept;
@@ -10,6 +11,7 @@ pub(crate) mod attend;
 pub(crate) mod bundle;
 pub(crate) mod link;
 mod order;
+pub(crate) mod own_log;
 pub(crate) mod request;
 pub(crate) mod revoke;
 pub(crate) mod row;
@@ -109,7 +111,7 @@ pub(crate) fn missed(
     context: &mut Context<'_>,
     channel: &crate::channel::Channel,
 ) -> Result<(), EngineError> {
-    let is_own = sync::own_conversation(context.db)?.is_some_and(|own| own.id == channel.conversation);
+    let is_own = own_log::find(context.db)?.is_some_and(|own| own.id == channel.conversation);
     let today = context.now.day();
     if is_own && heart.asked_for_all_day != today {
         heart.asked_for_all_day = today;

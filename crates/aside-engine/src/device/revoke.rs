@@ -2,7 +2,7 @@
 //! commit without the revoked leaf (P-7.8 to P-7.11). What the device holds it keeps; it reads nothing later.
 
 use super::row::{self, Device};
-use super::{DeviceLetter, accept, attend, sync};
+use super::{DeviceLetter, accept, attend, own_log, sync};
 use crate::Heart;
 use crate::account;
 use crate::channel::intent::{self, Intent};
@@ -191,7 +191,7 @@ pub(crate) fn put(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), En
     context.db.execute("DELETE FROM key_change", [])?;
     adopt(heart, context, &keys)?;
     tell(heart, context, &keys)?;
-    sync::found_with_others(heart, context)?;
+    own_log::found_with_others(heart, context)?;
     let Some(identity) = &heart.identity else { return Ok(()) };
     let address = identity.address.clone();
     // What waited for this goes out behind the removal.
@@ -395,7 +395,7 @@ pub(crate) fn take(
         return Ok(());
     }
     adopt(heart, context, keys)?;
-    sync::found_with_others(heart, context)?;
+    own_log::found_with_others(heart, context)?;
     for channel in channels(context)? {
         let due_ms = context.now.unix_ms.saturating_add(context.random_ms(RENEW_WITHIN_MS));
         intent::want_at(context, channel, &Intent::Renew, due_ms)?;

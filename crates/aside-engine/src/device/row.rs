@@ -80,7 +80,7 @@ pub(crate) fn put(context: &mut Context<'_>, device: &Device) -> Result<(), Engi
             "INSERT INTO devices (device, record, name, added_ms, revoked_ms, history_from_ms, linked_by)
              VALUES (?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (device) DO UPDATE SET record = excluded.record, name = excluded.name,
-             revoked_ms = excluded.revoked_ms, history_from_ms = excluded.history_from_ms,
+             added_ms = excluded.added_ms, revoked_ms = excluded.revoked_ms, history_from_ms = excluded.history_from_ms,
              linked_by = excluded.linked_by",
         )?
         .execute(params![

@@ -6,11 +6,11 @@
 //! devices. An item that is not in the log yet will come behind everything that was read: what others say of the same
 //! thing meanwhile is passed over.
 
-use super::accept;
 use super::row;
 use super::rows::{self, Existing, Rows, Value};
+use super::{accept, own_log};
 use crate::Heart;
-use crate::channel::{self, Channel, outbox};
+use crate::channel::{Channel, outbox};
 use crate::contact;
 use crate::content::mimi::MimiContent;
 use crate::content::{Content, OWN_BYTES_MAX};
@@ -18,13 +18,10 @@ use crate::context::{Context, sql, stored, to_store, unsql};
 use crate::conversation::{self, ConversationId, State};
 use crate::error::EngineError;
 use crate::inbox::early;
-use crate::inbox::welcome::{self, Welcomes};
+use crate::inbox::welcome;
 use crate::input::{Change, ServerId};
-use crate::job::{self, Job, NewChannel};
 use crate::server;
-use aside_mls::{GroupId, Metadata};
 use aside_protocol::address::AccountAddress;
-use aside_protocol::channel::{Position, first_head};
 use aside_protocol::id::ChannelId;
 use aside_protocol::link::ServerPin;
 use minicbor::{Decode, Encode};
@@ -108,50 +105,6 @@ const SHARED: [Shared; 7] = [
     Shared { name: "settings", key: "only_row", text: "only_row", except: &[] },
 ];
 
-/// The devices' own conversation, once there was more than one.
-pub(crate) fn own_conversation(db: &Connection) -> Result<Option<conversation::Conversation>, EngineError> {
-    let id: Option<ConversationId> =
-        db.prepare_cached("SELECT id FROM conversations WHERE kind = 2")?.query_row([], |row| row.get(0)).optional()?;
-    id.map_or(Ok(None), |id| conversation::find(db, &id))
-}
-
-/// Founds the devices' own channel, with this device alone in it, unless it is there.
-pub(crate) fn found(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
-    let Some(identity) = &heart.identity else { return Ok(()) };
-    if own_conversation(context.db)?.is_some() {
-        return Ok(());
-    }
-    let (id, channel) = (ConversationId(context.random()), ChannelId(context.random()));
-    conversation::insert_own(context, id)?;
-    let metadata = Metadata { title: String::new(), admins: vec![identity.address.clone()], picture: None };
-    let mls = heart.mls.on(context.db);
-    let group = mls.create_group(&identity.signer, &identity.credential(), GroupId(channel.0), &metadata)?;
-    let epoch = group.epoch();
-    let keys = group.channel_keys(&mls, &channel)?.public();
-    let anchor = Position { seq: 0, head: first_head(&channel, epoch, &keys) };
-    let server = identity.server;
-    channel::insert(context, channel, id, server, epoch, anchor, channel::Live::No)?;
-    channel::note_epoch(context, channel, &group)?;
-    conversation::set_channel(context, id, channel)?;
-    heart.groups.insert(channel, group);
-    let welcomes = Welcomes { epoch, ratchet_tree: Vec::new().into(), slices: Vec::new() };
-    let new = NewChannel { epoch, keys, welcomes };
-    job::add(context, server, &Job::CreateChannel(channel, new))
-}
-
-/// Founds the devices' own channel where the account has further devices and this one is the oldest: otherwise two would
-/// found one each. Those that a restore kept have one among themselves, or the oldest of them founds it. Who is the
-/// oldest, a device knows once it has been told everything.
-pub(crate) fn found_with_others(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
-    let own = heart.identity.as_ref().map(crate::account::Identity::device);
-    let has_others = row::standing(context.db)?.len() > 1;
-    let knows_all = !accept::is_under_way(context.db)? && !row::waits_for_kept(context.db)?;
-    match has_others && knows_all && row::is_oldest(context.db, own)? {
-        true => found(heart, context),
-        false => Ok(()),
-    }
-}
-
 /// Queues what was changed here and not told yet. With one device there is nobody to tell.
 pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), EngineError> {
     let mut statement = context.db.prepare_cached("SELECT item FROM unsynced WHERE changed = 1 LIMIT 64")?;
@@ -160,7 +113,7 @@ pub(crate) fn send(heart: &mut Heart, context: &mut Context<'_>) -> Result<(), E
     if keys.is_empty() {
         return Ok(());
     }
-    let Some(own) = own_conversation(context.db)? else {
+    let Some(own) = own_log::find(context.db)? else {
         return wait(heart, context);
     };
     let mut batch: Vec<Item> = Vec::new();
@@ -268,6 +221,11 @@ pub(crate) fn chat(db: &Connection, id: &ConversationId) -> Result<Option<Chat>,
 
 /// Everything there is to tell, for a device that has seen nothing of it.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Item>, EngineError> {
+    keys(db)?.iter().map(|key| item(db, key)).collect()
+}
+
+/// The keys of everything that the devices keep alike.
+pub(super) fn keys(db: &Connection) -> Result<Vec<String>, EngineError> {
     let mut keys = Vec::new();
     for shared in &SHARED {
         let mut statement = db.prepare_cached(&format!("SELECT '{0}:' || {1} FROM {0}", shared.name, shared.text))?;
@@ -276,7 +234,7 @@ pub(crate) fn all(db: &Connection) -> Result<Vec<Item>, EngineError> {
     let mut statement =
         db.prepare_cached("SELECT 'chats:' || hex(id) FROM conversations WHERE kind <> 2 AND state <> 2")?;
     keys.extend(statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?);
-    keys.iter().map(|key| item(db, key)).collect()
+    Ok(keys)
 }
 
 /// Another device's items came in the log.
@@ -287,7 +245,7 @@ pub(crate) fn take(
     seq: u64,
     bytes: &[u8],
 ) -> Result<(), EngineError> {
-    let is_own = own_conversation(context.db)?.is_some_and(|own| own.id == channel.conversation);
+    let is_own = own_log::find(context.db)?.is_some_and(|own| own.id == channel.conversation);
     let Ok(batch) = stored::<Vec<Item>>(bytes, "items") else { return Ok(()) };
     if !is_own {
         return Ok(());
@@ -306,7 +264,7 @@ pub(crate) fn echoed(
     content: &[u8],
     seq: u64,
 ) -> Result<(), EngineError> {
-    if own_conversation(context.db)?.is_none_or(|own| own.id != conversation) {
+    if own_log::find(context.db)?.is_none_or(|own| own.id != conversation) {
         return Ok(());
     }
     let content = MimiContent::decode(content).ok().map(|mimi| Content::from_mimi(&mimi));
@@ -385,14 +343,16 @@ fn keep_known(context: &mut Context<'_>, before: row::Device) -> Result<(), Engi
     let is_unnamed = device.name == row::UNNAMED && before.name != row::UNNAMED;
     let is_older = device.record.certificate.key_set < before.record.certificate.key_set;
     let is_unrevoked = device.revoked_ms.is_none() && before.revoked_ms.is_some();
-    if is_unnamed {
-        device.name = before.name;
-    }
     if is_older {
         device.record = before.record;
     }
     if is_unrevoked {
         device.revoked_ms = before.revoked_ms;
+    }
+    if is_unnamed {
+        // Nor does it know how the device came to be one.
+        let row::Device { name, added_ms, history_from_ms, linked_by, .. } = before;
+        device = row::Device { name, added_ms, history_from_ms, linked_by, ..device };
     }
     match is_unnamed || is_older || is_unrevoked {
         true => row::put(context, &device),

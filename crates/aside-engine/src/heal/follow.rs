@@ -10,6 +10,7 @@ use crate::context::{Context, to_store};
 use crate::conversation::{self, ConversationId};
 use crate::error::EngineError;
 use crate::heal::letter::Why;
+use crate::view::ConversationKind;
 use crate::{inbox, timeline};
 use aside_mls::Group;
 use aside_protocol::address::AccountAddress;
@@ -161,7 +162,12 @@ pub(crate) fn settle(
     for (id, _) in &in_use {
         ranked.push((generation(context.db, id)?, Reverse(*id)));
     }
-    let Some((_, Reverse(winner))) = ranked.iter().max().copied().filter(|(age, _)| *age > 0) else { return Ok(None) };
+    // The devices' own conversation has one log only: its order decides.
+    let is_own = conversation::find(context.db, &conversation)?.is_some_and(|row| row.kind == ConversationKind::Own);
+    let is_one = |age: u32| age > 0 || is_own;
+    let Some((_, Reverse(winner))) = ranked.iter().max().copied().filter(|(age, _)| is_one(*age)) else {
+        return Ok(None);
+    };
     let has_rival = ranked.iter().any(|(age, Reverse(id))| *age > 0 && !also.contains(id));
     for (id, _) in in_use.into_iter().filter(|(id, _)| *id != winner) {
         give_up(heart, context, &id, &winner)?;
@@ -200,6 +206,9 @@ fn tell(
     culprit: Option<&AccountAddress>,
 ) -> Result<(), EngineError> {
     let Some(own) = heart.identity.as_ref().map(|identity| identity.address.clone()) else { return Ok(()) };
+    if conversation::find(context.db, &new.conversation)?.is_some_and(|row| row.kind == ConversationKind::Own) {
+        return Ok(());
+    }
     let why = match predecessor.why {
         Why::Lost => "the keys of the old one were lost",
         Why::Stuck(_) => "the old one had become unreadable",

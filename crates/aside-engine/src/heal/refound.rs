@@ -14,6 +14,7 @@ use crate::channel::{self, Channel, Live};
 use crate::contact;
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, Conversation, ConversationId, State};
+use crate::device;
 use crate::error::EngineError;
 use crate::group;
 use crate::inbox::welcome::{Recipient, Welcomes};
@@ -83,6 +84,11 @@ pub(super) fn due_ms(
         return Ok(None);
     }
     let pace = heart.options.heal;
+    if conversation.kind == ConversationKind::Own {
+        // Nothing is said there that the devices do not know: one of them may be away for long.
+        let wait = pace.refound_alone_after_ms.saturating_mul(own_rank(heart, context)?);
+        return Ok(Some(standing.since_ms.saturating_add(wait)));
+    }
     let is_direct = conversation.kind == ConversationKind::Direct;
     // Without their own state members know a group only as they last showed it: they wait until all of them ask.
     let is_readd = standing.fault.remedy() == Remedy::ReAdd;
@@ -101,6 +107,14 @@ pub(super) fn due_ms(
     let Some(rank) = rank(heart, context, &conversation, standing)?.filter(|_| is_allowed) else { return Ok(None) };
     let wait = wait.saturating_mul(i64::try_from(rank).unwrap_or(0).saturating_add(1));
     Ok(Some(standing.since_ms.saturating_add(wait)))
+}
+
+/// The place among the account's devices, from one on, so that they don't all do it at once.
+fn own_rank(heart: &Heart, context: &Context<'_>) -> Result<i64, EngineError> {
+    let own = heart.identity.as_ref().map(|identity| identity.device());
+    let standing = device::row::standing(context.db)?;
+    let before = standing.iter().filter(|device| Some(device.id) < own).count();
+    Ok(i64::try_from(before).unwrap_or(i64::MAX).saturating_add(1))
 }
 
 /// Whether another device of this person is in the channel: it would be left behind, and may only be switched off.
@@ -227,6 +241,11 @@ pub(super) fn begin(heart: &mut Heart, context: &mut Context<'_>, standing: &Sta
         why,
         culprit: culprit.map(|address| (address, statement)),
     };
+    if conversation.kind == ConversationKind::Own {
+        fault::tried(context, standing, None)?;
+        // The other devices are added once its server has it.
+        return found(heart, context, &conversation, &predecessor, (None, Vec::new()));
+    }
     let until = context.now.unix_ms.saturating_add(heart.options.heal.ask_again_ms.saturating_mul(4));
     context
         .db

@@ -8,6 +8,7 @@ use crate::channel::{self, Channel, commit, outbox};
 use crate::context::Context;
 use crate::conversation::{self, Standing};
 use crate::error::EngineError;
+use crate::view::ConversationKind;
 use aside_mls::Group;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::Position;
@@ -37,16 +38,20 @@ pub(crate) fn expects(
     sender: &AccountAddress,
     (epoch, anchor): (u64, Position),
 ) -> Result<Expected, EngineError> {
-    let is_member = context
-        .db
-        .prepare_cached("SELECT 1 FROM members WHERE conversation = ? AND address = ?")?
-        .exists(params![row.conversation, sender.to_string()])?;
+    let conversation = conversation::find(context.db, &row.conversation)?;
+    let is_own = conversation.as_ref().is_some_and(|row| row.kind == ConversationKind::Own);
+    let is_direct = is_own || conversation.is_some_and(|row| row.peer.is_some());
+    // A device comes into the devices' own conversation only by another one.
+    let is_member = is_own
+        || context
+            .db
+            .prepare_cached("SELECT 1 FROM members WHERE conversation = ? AND address = ?")?
+            .exists(params![row.conversation, sender.to_string()])?;
     // Whoever is behind this device repairs nothing.
     let is_behind = anchor.seq < row.position.seq;
     if !is_member || is_behind || !request::is_asking(context, &row.id)? {
         return Ok(Expected::No);
     }
-    let is_direct = conversation::find(context.db, &row.conversation)?.is_some_and(|row| row.peer.is_some());
     Ok(match fault::of_channel(context.db, &row.id)? {
         // A log that somebody provably broke, or in which this device is stopped again and again, is not gone back to.
         // Whoever signed what cannot be processed does not lead past it, either: that may be just what they want.

@@ -52,8 +52,11 @@ pub(super) fn join(
         None => true,
     };
     let is_agreed = match known {
-        Some(predecessor) => follow::is_agreed(heart, context, id, (predecessor, &sender.address), &group)?,
-        None => true,
+        // One's own device has seen for itself whether it was to be followed.
+        Some(predecessor) if letter.own.is_none() => {
+            follow::is_agreed(heart, context, id, (predecessor, &sender.address), &group)?
+        }
+        Some(_) | None => true,
     };
     if !is_of_inviter || !is_agreed || !is_as_announced(heart, &group, sender, letter)? {
         heart.mls.on(context.db).delete_group(&group.id())?;

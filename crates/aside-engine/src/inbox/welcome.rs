@@ -222,17 +222,17 @@ pub(super) fn consider(
     if channel::end::ended(context.db, &letter.channel)?.is_some_and(|(_, epoch)| letter.epoch <= epoch) {
         return Ok(());
     }
-    if let Some(predecessor) = &letter.predecessor
-        && again::into_successor(heart, context, sender, &letter, predecessor)?
-    {
-        return Ok(());
-    }
     if let Some(identity) = heart.identity.as_ref().filter(|identity| identity.address == sender.address) {
         // From a revoked one it would be a way to lead what this device says astray.
         return match device::is_own(identity, sender) {
             true => follow_own(heart, context, sender, &letter),
             false => Ok(()),
         };
+    }
+    if let Some(predecessor) = &letter.predecessor
+        && again::into_successor(heart, context, sender, &letter, predecessor)?
+    {
+        return Ok(());
     }
     let known = contact::find(context.db, &sender.address)?;
     let is_introduced = match &letter.introduction {
@@ -290,7 +290,8 @@ pub(super) fn keep_of_other_root(
     }
 }
 
-/// Another device of this account put this one into a conversation: that is always followed.
+/// Another device of this account put this one into a conversation: that is followed, but for one that this person has
+/// left or was taken out of and that only goes on in another channel.
 fn follow_own(
     heart: &mut Heart,
     context: &mut Context<'_>,
@@ -298,16 +299,27 @@ fn follow_own(
     letter: &WelcomeLetter,
 ) -> Result<(), EngineError> {
     let Some(own) = &letter.own else { return Ok(()) };
-    let known = conversation::find(context.db, &own.conversation)?;
-    match (&known, own.is_own) {
-        (None, true) => conversation::insert_own(context, own.conversation)?,
-        (None, false) => {
+    if own.is_own {
+        let id = device::own_log::join(context, own.conversation)?;
+        return follow(heart, context, sender, letter, id);
+    }
+    match conversation::find(context.db, &own.conversation)? {
+        None => {
             let title = own.peer.as_ref().map_or("", |peer| peer.name.as_str());
             conversation::insert(context, own.conversation, title, own.peer.as_ref(), State::Pending)?;
         }
-        (Some(_), _) => {}
+        Some(row) if row.state.is_out() && row.state != State::Leaving && goes_on(context, letter)? => return Ok(()),
+        Some(_) => {}
     }
     follow(heart, context, sender, letter, own.conversation)
+}
+
+/// Whether a Welcome leads on from a channel that this device knows.
+fn goes_on(context: &Context<'_>, letter: &WelcomeLetter) -> Result<bool, EngineError> {
+    match &letter.predecessor {
+        Some(predecessor) => Ok(channel::find(context.db, &predecessor.channel)?.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Writes down who began a direct conversation, and how to reach them.
