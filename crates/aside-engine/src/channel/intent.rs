@@ -135,6 +135,12 @@ pub(crate) fn want_at(
     due_ms: i64,
 ) -> Result<(), EngineError> {
     let (kind, subject) = intent.subject();
+    // Whoever learned of something to do in a channel that was given up, does it where the conversation goes on.
+    let channel = match super::current_successor(context.db, channel)? {
+        None => channel,
+        Some(_) if kind == SWAP => return Ok(()),
+        Some(successor) => successor,
+    };
     if kind == REMOVE_ACCOUNT {
         // Whoever shall go is not waited for any more.
         let devices = format!("{subject}/");

@@ -84,6 +84,21 @@ pub(crate) fn logs(db: &Connection, conversation: &ConversationId) -> Result<Vec
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The channel in which a conversation goes on that has left this one; `None`: it has not.
+pub(crate) fn current_successor(db: &Connection, id: ChannelId) -> Result<Option<ChannelId>, EngineError> {
+    let found: Option<[u8; 32]> = db
+        .prepare_cached(
+            "WITH RECURSIVE later (id) AS (
+                 SELECT successor FROM channels WHERE id = ?
+                 UNION SELECT c.successor FROM channels c JOIN later l ON c.id = l.id)
+             SELECT l.id FROM later l WHERE l.id IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM channels c WHERE c.id = l.id AND c.successor IS NOT NULL)",
+        )?
+        .query_row(params![id.0], |row| row.get(0))
+        .optional()?;
+    Ok(found.map(ChannelId))
+}
+
 /// Writes a new channel down, with the place from which this device reads it.
 pub(crate) fn insert(
     context: &mut Context<'_>,

@@ -143,6 +143,12 @@ impl Engine {
             Ok(format!("{place:?} {state:?} {told:?}"))
         })?;
         left.push(format!("gaps {:?}", rows.collect::<Result<Vec<_>, _>>()?));
+        let mut statement = self.db.prepare("SELECT hex(channel), kind, subject, due_ms FROM intents")?;
+        let rows = statement.query_map([], |row| {
+            let (channel, kind, subject): (String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(format!("{channel} {kind} {subject} due at {}", row.get::<_, i64>(3)?))
+        })?;
+        left.push(format!("intents {:?}", rows.collect::<Result<Vec<_>, _>>()?));
         left.push(format!("receipts due: {:?}", self.heart.receipts_due));
         let mut statement = self.db.prepare("SELECT body, attempts, due_ms FROM jobs ORDER BY id LIMIT 8")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
