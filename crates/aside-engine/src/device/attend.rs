@@ -33,11 +33,13 @@ pub(crate) enum Haste {
     OthersFirst,
 }
 
-/// Looks through all logs of all conversations: two people may go on in either of two.
+/// Looks through all logs of all conversations: two people may go on in either of two, also while one of them heals. A log
+/// in which something is wrong is looked at once it is healed.
 pub(crate) fn all(heart: &mut Heart, context: &mut Context<'_>, haste: Haste) -> Result<(), EngineError> {
     let mut statement = context.db.prepare_cached(
         "SELECT c.id FROM channels c JOIN conversations v ON v.id = c.conversation
-         WHERE c.live = 1 AND c.successor IS NULL AND v.state = 1
+         WHERE c.live = 1 AND c.successor IS NULL AND v.state IN (1, 7)
+         AND NOT EXISTS (SELECT 1 FROM faults f WHERE f.channel = c.id)
          ORDER BY v.kind = 2 DESC, v.updated_ms DESC",
     )?;
     let channels = statement.query_map([], |row| Ok(ChannelId(row.get(0)?)))?.collect::<Result<Vec<ChannelId>, _>>()?;
