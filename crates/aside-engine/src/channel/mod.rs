@@ -14,9 +14,9 @@ pub(crate) mod subscribe;
 pub(crate) mod unheard;
 
 pub(crate) use row::{
-    Channel, Live, add_recipient, add_to_roster, anchor, authenticator_at, choose_current, current_successor, find,
-    head_at, insert, logs, note_epoch, of_server, reachable, remove_from_roster, roster, set_live, set_rotation,
-    tokens_of, ways_to,
+    Channel, Live, add_recipient, add_to_roster, anchor, authenticator_at, choose_current, current_successor,
+    entered_at, find, head_at, insert, logs, note_epoch, of_server, reachable, remove_from_roster, roster, set_live,
+    set_rotation, tokens_of, ways_to,
 };
 
 use crate::Heart;

@@ -164,6 +164,13 @@ pub(crate) fn head_at(db: &Connection, id: &ChannelId, seq: u64) -> Result<Optio
     Ok(statement.query_row(params![id.0, sql(seq)], |row| Ok(ChainHead(row.get(0)?))).optional()?)
 }
 
+/// The entry behind which this device began to read.
+pub(crate) fn entered_at(db: &Connection, id: &ChannelId) -> Result<u64, EngineError> {
+    let mut statement = db.prepare_cached("SELECT MIN(seq) FROM chain WHERE channel = ?")?;
+    let seq: Option<i64> = statement.query_row(params![id.0], |row| row.get(0))?;
+    Ok(seq.map_or(0, unsql))
+}
+
 /// Writes the epoch that the group is in, with its authenticator.
 pub(crate) fn note_epoch(context: &Context<'_>, id: ChannelId, group: &Group) -> Result<(), EngineError> {
     let epoch = group.epoch();

@@ -278,11 +278,22 @@ pub(crate) fn device_is_out(
 
 /// An account became a member by the entry behind the channel's place: what was said before is not for it.
 pub(crate) fn joined(context: &Context<'_>, row: &Channel, address: &AccountAddress) -> Result<(), EngineError> {
+    note_join(context, &row.id, address, row.position.seq.saturating_add(1))?;
+    content::forget_leaves(context, row.conversation, Some(address))
+}
+
+/// Notes by which entry an account became a member.
+pub(crate) fn note_join(
+    context: &Context<'_>,
+    id: &ChannelId,
+    address: &AccountAddress,
+    seq: u64,
+) -> Result<(), EngineError> {
     context
         .db
         .prepare_cached("INSERT OR REPLACE INTO joins (channel, address, seq) VALUES (?, ?, ?)")?
-        .execute(params![row.id.0, address.to_string(), sql(row.position.seq.saturating_add(1))])?;
-    content::forget_leaves(context, row.conversation, Some(address))
+        .execute(params![id.0, address.to_string(), sql(seq)])?;
+    Ok(())
 }
 
 /// Whoever is in the successor of a channel needs no leaf in the old one any more: what they asked for before is answered.

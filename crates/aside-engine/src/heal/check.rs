@@ -19,7 +19,7 @@ pub(super) fn all_once(heart: &mut Heart, context: &mut Context<'_>) -> Result<(
     content::prune(context)?;
     let ids: Vec<ChannelId> = context
         .db
-        .prepare_cached("SELECT id FROM channels WHERE successor IS NULL")?
+        .prepare_cached("SELECT id FROM channels WHERE successor IS NULL OR live = 1")?
         .query_map([], |row| Ok(ChannelId(row.get(0)?)))?
         .collect::<Result<_, _>>()?;
     ids.into_iter().try_for_each(|id| one(heart, context, id))

@@ -176,13 +176,18 @@ pub(crate) fn settle(
     Ok(Some((winner, has_rival)))
 }
 
-/// How often a conversation had been founded anew when it came into a channel, as far as this device knows.
-fn generation(db: &Connection, id: &ChannelId) -> Result<u32, EngineError> {
-    let (mut at, mut generation) = (*id, 0);
+/// How often a conversation had been founded anew when it came into a channel: as far back as this device knows its
+/// channels, and from there on as the founder says.
+pub(super) fn generation(db: &Connection, id: &ChannelId) -> Result<u32, EngineError> {
+    let (mut at, mut generation) = (*id, 0_u32);
     while let Some(predecessor) = refound::predecessor_of(db, &at)?
         && generation < GENERATIONS_MAX
     {
         (at, generation) = (predecessor.channel, generation.saturating_add(1));
+        if channel::find(db, &at)?.is_none() {
+            let told = predecessor.generation.unwrap_or(0);
+            return Ok(generation.saturating_add(told).min(GENERATIONS_MAX));
+        }
     }
     Ok(generation)
 }

@@ -103,7 +103,7 @@ fn asked(
     };
     pass_on(heart, context, &row, sender, ask)?;
     for span in spans {
-        for piece in known_pieces(context, &row, *span)? {
+        for piece in known_pieces(heart, context, &row, *span)? {
             if let Some(give) = answer(heart, context, &row, &sender.address, piece)? {
                 recover::send(heart, context, &recipient, HealLetter::Give(Box::new(give)))?;
             }
@@ -164,9 +164,20 @@ fn said_before_end(
     })
 }
 
-/// A span without the gaps of this device's own that may still be filled.
-fn known_pieces(context: &Context<'_>, row: &Channel, (from, to): (u64, u64)) -> Result<Vec<(u64, u64)>, EngineError> {
+/// A span without the gaps of this device's own that may still be filled. What was said before this device entered is a piece
+/// of its own.
+fn known_pieces(
+    heart: &Heart,
+    context: &Context<'_>,
+    row: &Channel,
+    (from, to): (u64, u64),
+) -> Result<Vec<(u64, u64)>, EngineError> {
     let (mut pieces, mut start) = (Vec::new(), from);
+    let unread = unread_through(heart, context, row)?;
+    if from <= unread {
+        pieces.push((from, to.min(unread)));
+        start = unread.saturating_add(1);
+    }
     for gap in gap::of_channel(context.db, &row.id)? {
         if gap.line.is_some() || gap.is_open() || gap.to < start || gap.from > to {
             continue;
@@ -220,6 +231,15 @@ pub(crate) fn in_since(
     }
 }
 
+/// The last entry that this device has not read because it was not in yet, though its account may have been: another device
+/// of the account may have what was said up to there.
+fn unread_through(heart: &Heart, context: &Context<'_>, row: &Channel) -> Result<u64, EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(0) };
+    let entered = channel::entered_at(context.db, &row.id)?;
+    let is_of_account = joined_at(context, &row.id, &identity.address)? >= entered;
+    Ok(if is_of_account { 0 } else { entered })
+}
+
 /// What this device knows of one span; `None`: nothing yet.
 fn answer(
     heart: &Heart,
@@ -265,7 +285,7 @@ fn answer(
     }
     let own_gaps =
         gap::of_channel(context.db, &row.id)?.into_iter().filter(|gap| gap.from <= through && gap.to >= from);
-    let mut is_partial = false;
+    let mut is_partial = from <= unread_through(heart, context, row)?;
     for gap in own_gaps {
         is_partial |= gap.is_unknown;
         named.extend(

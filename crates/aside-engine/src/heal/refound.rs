@@ -53,6 +53,9 @@ pub(crate) struct Predecessor {
     /// Whom the evidence proves to have done it, with their signed statement: they are left out.
     #[n(4)]
     pub culprit: Option<(AccountAddress, Option<CommitStatement>)>,
+    /// How often the conversation had been founded anew when it came into that channel, for who does not know it.
+    #[n(5)]
+    pub generation: Option<u32>,
 }
 
 /// The channel that took this one's place.
@@ -240,6 +243,7 @@ pub(super) fn begin(heart: &mut Heart, context: &mut Context<'_>, standing: &Sta
         position: row.position,
         why,
         culprit: culprit.map(|address| (address, statement)),
+        generation: Some(follow::generation(context.db, &row.id)?),
     };
     if conversation.kind == ConversationKind::Own {
         fault::tried(context, standing, None)?;

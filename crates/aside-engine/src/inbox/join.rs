@@ -11,7 +11,7 @@ use crate::conversation::{self, ConversationId, State};
 use crate::error::EngineError;
 use crate::group::ask;
 use crate::heal::refound::{self, Predecessor};
-use crate::heal::{follow, gap};
+use crate::heal::{answer, follow, gap};
 use crate::view::ConversationKind;
 use crate::{device, server, timeline};
 use aside_mls::{Group, JoinError, Member};
@@ -125,6 +125,9 @@ fn begin(
         unheard::by_founder(context, place, &sender.certificate.device, members)?;
     }
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
+    if let (Some(identity), None, None) = (&heart.identity, &letter.own, letter.since) {
+        answer::note_join(context, &letter.channel, &identity.address, letter.anchor.seq)?;
+    }
     if let Some(row) = channel::find(context.db, &letter.channel)? {
         let devices = members.iter().map(|member| member.credential.certificate.device);
         device::bundle::owe_promised(heart, context, &row, letter.anchor.seq, devices)?;
@@ -148,8 +151,10 @@ fn choose_channel(
         }
         // It may come after the conversation was founded anew.
         None => {
-            // One's own device is believed that this one came in the place of another, which may be entered later.
-            if let Some(predecessor) = letter.predecessor.as_ref().filter(|_| letter.own.is_some()) {
+            // One's own device is believed that this one came in the place of another, which may be entered later, and so
+            // is the other one of two people.
+            let is_believed = letter.own.is_some() || letter.conversation.is_none();
+            if let Some(predecessor) = letter.predecessor.as_ref().filter(|_| is_believed) {
                 follow::set_predecessor(context, &letter.channel, predecessor)?;
             }
             follow::settle(heart, context, id, &[])?;
