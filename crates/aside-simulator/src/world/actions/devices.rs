@@ -7,6 +7,7 @@ use crate::world::ledger::{Given, Revocation};
 use aside_engine::Engine;
 use aside_engine::input::{Answer, Command, DeviceCommand, History};
 use aside_engine::view::{JoinState, LinkingState, MessageKind, parse_device_id};
+use aside_protocol::link::DeviceLink;
 use std::collections::BTreeSet;
 
 /// Links that a profile is offered after the troubles: a person tries again, but not for ever.
@@ -21,14 +22,21 @@ impl World {
         if waiting.is_none() && self.devices.len() >= DEVICES_MAX {
             return None;
         }
-        let Came::Done(answer) = self.command(who, Command::Device(DeviceCommand::MakeLink)) else { return None };
-        let Answer::DeviceLink(link) = *answer else { return None };
+        let link = self.shown_link(who)?;
         let new = match waiting {
             Some(new) => new,
             None => self.add_device(person).ok()?,
         };
         self.devices.get_mut(new)?.offer = Some((who, link));
         Some(())
+    }
+
+    fn shown_link(&mut self, who: usize) -> Option<DeviceLink> {
+        let Came::Done(answer) = self.command(who, Command::Device(DeviceCommand::MakeLink)) else { return None };
+        match *answer {
+            Answer::DeviceLink(link) => Some(link),
+            _ => None,
+        }
     }
 
     /// Takes another device of the same person out.
@@ -81,7 +89,9 @@ impl World {
                 let person = device.person;
                 let by = self.standing(person).first().copied()?;
                 self.devices.get_mut(who)?.tries += 1;
-                self.link(by)
+                let link = self.shown_link(by)?;
+                self.devices.get_mut(who)?.offer = Some((by, link));
+                Some(())
             }
             _ => None,
         }
