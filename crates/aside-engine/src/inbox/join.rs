@@ -125,8 +125,8 @@ fn begin(
         unheard::by_founder(context, place, &sender.certificate.device, members)?;
     }
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
-    if let (Some(identity), None, None) = (&heart.identity, &letter.own, letter.since) {
-        answer::note_join(context, &letter.channel, &identity.address, letter.anchor.seq)?;
+    if let (Some(identity), Some(joined)) = (&heart.identity, letter.joined) {
+        answer::note_join(context, &letter.channel, &identity.address, joined.min(letter.anchor.seq))?;
     }
     if let Some(row) = channel::find(context.db, &letter.channel)? {
         let devices = members.iter().map(|member| member.credential.certificate.device);

@@ -122,6 +122,10 @@ pub(crate) struct WelcomeLetter {
     /// leaf that it never heard of, and asks for what was said since.
     #[n(13)]
     pub(super) since: Option<u64>,
+    /// The entry by which the joiner's account became a member, as far as the adder knows: what was said before is not for
+    /// it, and what was said since its other devices may have.
+    #[n(14)]
+    pub(super) joined: Option<u64>,
     /// To a device of the adder's own account: which conversation it is.
     #[n(20)]
     pub(super) own: Option<OwnWelcome>,
@@ -167,6 +171,7 @@ pub(crate) fn release(
             welcome,
             tree: tree.clone(),
             predecessor: refound::predecessor_of(context.db, &row.id)?,
+            joined: Some(give::joined_at(context, &row.id, &recipient.address)?).filter(|joined| *joined > 0),
             // One's own are told by letters what they missed.
             since: give::in_since(context, row, &recipient)?
                 .filter(|since| recipient.address != identity.address && *since < row.position.seq),
