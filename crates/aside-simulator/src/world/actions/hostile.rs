@@ -93,6 +93,8 @@ impl World {
             HostileEnd::Repents if self.ledger.is_ill => self.run_with(who, Defects::default(), "honest"),
             HostileEnd::Repents => {}
             HostileEnd::Vanishes => {
+                let revoked = (0..self.devices.len()).filter_map(|who| Some((who, self.revoked_at(who)?)));
+                self.ledger.taken_out = revoked.collect();
                 let Some(device) = self.devices.get_mut(who) else { return };
                 let broken = device.client.crash();
                 device.is_away = true;
