@@ -79,9 +79,9 @@ pub(crate) fn received(
         return Ok(Outcome::Swapped);
     }
     if staged.self_removed {
-        let after = staged.committer_after.clone();
+        let shown: Vec<_> = staged.committer_after.as_deref().into_iter().chain(&staged.added).cloned().collect();
         group.merge_staged(&heart.mls.on(context.db), staged)?;
-        device::attend::removed_by(heart, context, after.as_deref())?;
+        device::attend::removed_by(heart, context, &shown)?;
         again::removed(heart, context, channel.id, |heart, context| end::removed(heart, context, channel, &author))?;
         return Ok(Outcome::Ended);
     }
