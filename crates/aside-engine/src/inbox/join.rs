@@ -148,8 +148,10 @@ fn choose_channel(
         }
         // It may come after the conversation was founded anew.
         None => {
-            // One's own device is believed that this one came in the place of another, which may be entered later.
-            if let Some(predecessor) = letter.predecessor.as_ref().filter(|_| letter.own.is_some()) {
+            // One's own device is believed that this one came in the place of another, which may be entered later; and so
+            // is the other one of two, who may found it anew. The other devices know it.
+            let is_believed = letter.own.is_some() || letter.conversation.is_none();
+            if let Some(predecessor) = letter.predecessor.as_ref().filter(|_| is_believed) {
                 follow::set_predecessor(context, &letter.channel, predecessor)?;
             }
             follow::settle(heart, context, id, &[])?;
