@@ -89,7 +89,8 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds that somebody of ill will is in, under plan 2, and what it was.
-const MIXED_HOSTILE: [(u64, &str); 2] = [
+const MIXED_HOSTILE: [(u64, &str); 3] = [
+    (237, "of a conversation with several logs the members of whichever moved last were shown"),
     (281, "a device that did not know the channel before kept to another one that all others had given up"),
     (399, "who entered a log beside the current one did not say so before something else moved"),
 ];

@@ -82,6 +82,9 @@ pub(super) fn join(
         channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     }
     choose_channel(heart, context, (id, letter), known)?;
+    if !conversation::is_current(context.db, id, &letter.channel)? {
+        conversation::show_current(heart, context, id)?;
+    }
     arrival::announce(heart, context, id, &sender.address)?;
     if letter.own.is_none() {
         conversation::touch(context, id)?;

@@ -263,6 +263,9 @@ fn show(
     let own = heart.identity.as_ref().map(|identity| &identity.address);
     contact::keys::saw_members(context, channel.conversation, members.iter().map(|member| &member.credential))?;
     notes::write(context, channel, (author, own), &changes, (&before.metadata, &metadata))?;
-    conversation::show_group(context, channel.conversation, members, &metadata)?;
+    // Of several logs the one that the conversation is in says who is there, whichever was read last.
+    if conversation::is_current(context.db, channel.conversation, &channel.id)? {
+        conversation::show_group(context, channel.conversation, members, &metadata)?;
+    }
     group::take_leavers_out(heart, context, channel)
 }
