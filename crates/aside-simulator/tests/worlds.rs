@@ -89,7 +89,11 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds that somebody of ill will is in, under plan 2, and what it was.
-const MIXED_HOSTILE: [(u64, &str); 3] = [
+const MIXED_HOSTILE: [(u64, &str); 4] = [
+    (
+        124,
+        "who was put into a group's next channel before it was ever in the group refused the Welcome, and waited for another",
+    ),
     (237, "of a conversation with several logs the members of whichever moved last were shown"),
     (281, "a device that did not know the channel before kept to another one that all others had given up"),
     (399, "who entered a log beside the current one did not say so before something else moved"),
