@@ -89,7 +89,8 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds that somebody of ill will is in, under plan 2, and what it was.
-const MIXED_HOSTILE: [(u64, &str); 4] = [
+const MIXED_HOSTILE: [(u64, &str); 5] = [
+    (12, "contacts never heard of a revocation by a device that did not know them, and wrote on to the revoked one"),
     (
         124,
         "who was put into a group's next channel before it was ever in the group refused the Welcome, and waited for another",
