@@ -89,7 +89,7 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds that somebody of ill will is in, under plan 2, and what it was.
-const MIXED_HOSTILE: [(u64, &str); 5] = [
+const MIXED_HOSTILE: [(u64, &str); 6] = [
     (12, "contacts never heard of a revocation by a device that did not know them, and wrote on to the revoked one"),
     (
         124,
@@ -97,6 +97,7 @@ const MIXED_HOSTILE: [(u64, &str); 5] = [
     ),
     (237, "of a conversation with several logs the members of whichever moved last were shown"),
     (281, "a device that did not know the channel before kept to another one that all others had given up"),
+    (326, "who was let in by a commit that all others refused waited for one of these to found the group anew"),
     (399, "who entered a log beside the current one did not say so before something else moved"),
 ];
 
