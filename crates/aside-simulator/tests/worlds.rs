@@ -88,6 +88,19 @@ const HOSTILE: [(u64, &str); 3] = [
     (75, "an heir who had begun to leave took somebody else for the heir, and the group was never founded anew"),
 ];
 
+/// Seeds that once broke a promise in worlds of all kinds that somebody of ill will is in, under plan 2, and what it was.
+const MIXED_HOSTILE: [(u64, &str); 6] = [
+    (12, "contacts never heard of a revocation by a device that did not know them, and wrote on to the revoked one"),
+    (
+        124,
+        "who was put into a group's next channel before it was ever in the group refused the Welcome, and waited for another",
+    ),
+    (237, "of a conversation with several logs the members of whichever moved last were shown"),
+    (281, "a device that did not know the channel before kept to another one that all others had given up"),
+    (326, "who was let in by a commit that all others refused waited for one of these to found the group anew"),
+    (399, "who entered a log beside the current one did not say so before something else moved"),
+];
+
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.
 const HOSTILE_WORLDS: [u64; 6] = [2, 3, 4, 5, 12, 14];
 const RESTORED_WORLDS: [u64; 6] = [1, 2, 3, 4, 5, 22];
@@ -136,6 +149,13 @@ fn worlds_with_several_devices_that_once_broke_keep_their_promises() {
 fn hostile_worlds_that_once_broke_keep_their_promises() {
     for (seed, why) in HOSTILE {
         assert_eq!(broken(seed, &Plan::of(seed, None).with_hostile(seed)), None, "{why}");
+    }
+}
+
+#[test]
+fn worlds_of_all_kinds_with_ill_will_that_once_broke_keep_their_promises() {
+    for (seed, why) in MIXED_HOSTILE {
+        assert_eq!(broken(seed, &Plan::mixed(seed, None)), None, "{why}");
     }
 }
 

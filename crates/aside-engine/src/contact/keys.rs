@@ -329,11 +329,12 @@ fn forget_revoked(context: &Context<'_>, shown: &Shown<'_>) -> Result<(), Engine
     Ok(())
 }
 
-/// The directory may know a link that the root key signed since: then nobody has to look.
-fn ask_directory(context: &mut Context<'_>, address: &AccountAddress) -> Result<(), EngineError> {
+/// The directory may know a link of the chain that this device has not heard of: one that the root key signed, so that nobody
+/// has to look, or one that says why letters are not taken any more.
+pub(super) fn ask_directory(context: &mut Context<'_>, address: &AccountAddress) -> Result<(), EngineError> {
     let server = super::find(context.db, address)?.filter(|contact| contact.state.is_accepted());
     match server.and_then(|contact| contact.server) {
-        Some(server) => job::add(context, server, &Job::FetchAccount(address.clone())),
+        Some(server) => job::add_once_at(context, server, &Job::FetchAccount(address.clone()), context.now.unix_ms),
         None => Ok(()),
     }
 }

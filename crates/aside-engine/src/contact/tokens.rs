@@ -30,7 +30,8 @@ pub(crate) fn prefer_standing(context: &mut Context<'_>, member: &AccountAddress
 }
 
 /// A server does not know the token of a letter to somebody: the next attempt is made with another one that they told, if
-/// there is one. The letter is sealed to the device, whatever the token.
+/// there is one. The letter is sealed to the device, whatever the token. Or the device was taken out, and nobody who stands
+/// could say so: the directory can.
 pub(crate) fn readdress(heart: &Heart, context: &mut Context<'_>, id: JobId) -> Result<(), EngineError> {
     let (Some(Job::Deliver(delivery)), Some(server)) = (job::find(context, id)?, job::server(context, id)?) else {
         return Ok(());
@@ -39,6 +40,8 @@ pub(crate) fn readdress(heart: &Heart, context: &mut Context<'_>, id: JobId) -> 
     if heart.identity.as_ref().is_some_and(|identity| identity.address == address) {
         return Ok(());
     }
+    // It may be the device that is not there any more.
+    keys::ask_directory(context, &address)?;
     let mut tokens: Vec<DeliveryToken> = find(context.db, &address)?.map(|contact| contact.token).into_iter().collect();
     for (_, token) in channel::tokens_of(context.db, &address)? {
         if !tokens.contains(&token) {

@@ -356,6 +356,7 @@ pub(crate) fn channel_is_made(
     }
     heal::refound::made(heart, context, &row)?;
     channel::choose_current(context, conversation.id)?;
+    super::show_current(heart, context, conversation.id)?;
     // One's own other devices that were not founded with it.
     device::attend::one(heart, context, channel, device::attend::Haste::AtOnce)
 }

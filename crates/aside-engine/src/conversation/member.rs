@@ -1,6 +1,8 @@
 //! Who is in a conversation, as this device shows it. The group's own state decides; these rows follow it, and outlive it.
 
 use super::{ConversationId, IsAdmin};
+use crate::Heart;
+use crate::channel;
 use crate::context::Context;
 use crate::error::EngineError;
 use crate::heal;
@@ -8,6 +10,7 @@ use crate::input::Change;
 use aside_mls::{Member, Metadata};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::codec::labelled_hash;
+use aside_protocol::id::ChannelId;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 
@@ -160,6 +163,24 @@ pub(crate) fn forget_standings(context: &Context<'_>, id: ConversationId) -> Res
     let sql = "DELETE FROM members WHERE conversation = ? AND standing <> 0";
     context.db.prepare_cached(sql)?.execute(params![id])?;
     heal::content::forget_leaves(context, id, None)
+}
+
+/// Whether a channel is the one that a conversation is in, as far as it is in one.
+pub(crate) fn is_current(db: &Connection, id: ConversationId, channel: &ChannelId) -> Result<bool, EngineError> {
+    Ok(super::find(db, &id)?.and_then(|row| row.channel).is_none_or(|current| current == *channel))
+}
+
+/// Shows the group of the channel that a conversation is in.
+pub(crate) fn show_current(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    id: ConversationId,
+) -> Result<(), EngineError> {
+    let Some(current) = super::find(context.db, &id)?.and_then(|row| row.channel) else { return Ok(()) };
+    let Some(group) = channel::take_group(heart, context, &current)? else { return Ok(()) };
+    show_group(context, id, &group.members()?, &group.metadata()?)?;
+    heart.groups.insert(current, group);
+    Ok(())
 }
 
 /// Shows a group as it is: members with their devices, title and picture. Whoever is being added stays so until they are

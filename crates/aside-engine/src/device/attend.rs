@@ -306,15 +306,14 @@ pub(crate) fn note_revoked(heart: &Heart, context: &mut Context<'_>, key_sets: &
     Ok(())
 }
 
-/// A commit took this device out of a conversation. Its author's chain may say why.
+/// A commit took this device out of a conversation. The chain of its author, or of a device of this account that came in
+/// this one's place, may say why.
 pub(crate) fn removed_by(
     heart: &Heart,
     context: &mut Context<'_>,
-    author: Option<&MemberCredential>,
+    shown: &[MemberCredential],
 ) -> Result<(), EngineError> {
     let own = heart.identity.as_ref().map(|identity| &identity.address);
-    match author.filter(|author| own == Some(&author.address)) {
-        Some(author) => note_revoked(heart, context, &author.key_sets),
-        None => Ok(()),
-    }
+    let mut of_own = shown.iter().filter(|credential| own == Some(&credential.address));
+    of_own.try_for_each(|credential| note_revoked(heart, context, &credential.key_sets))
 }

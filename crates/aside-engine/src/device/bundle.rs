@@ -318,7 +318,7 @@ fn take_history(heart: &mut Heart, context: &mut Context<'_>, history: &History)
     let id = history.chat.id;
     sync::quietly(context, &id, |context| write_history(heart, context, history))?;
     context.changed(Change::Conversation(id));
-    Ok(())
+    inbox::early::channel_is_named(heart, context, &history.channel, id)
 }
 
 fn write_history(heart: &mut Heart, context: &mut Context<'_>, history: &History) -> Result<(), EngineError> {

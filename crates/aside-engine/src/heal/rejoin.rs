@@ -120,7 +120,9 @@ pub(crate) fn done(
     channel::anchor(context, row.id, anchor)?;
     channel::note_epoch(context, row.id, &group)?;
     forget_untold_leaves(heart, context, row)?;
-    conversation::show_group(context, row.conversation, &group.members()?, &group.metadata()?)?;
+    if conversation::is_current(context.db, row.conversation, &row.id)? {
+        conversation::show_group(context, row.conversation, &group.members()?, &group.metadata()?)?;
+    }
     heart.groups.insert(row.id, group);
     request::forget_key_packages(heart, context, row.id)?;
     fault::clear(context, row)?;

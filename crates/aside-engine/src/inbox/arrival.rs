@@ -18,6 +18,8 @@ pub(crate) fn announce(
     adder: &AccountAddress,
 ) -> Result<(), EngineError> {
     let conversation = conversation::find(context.db, &id)?;
+    // It may go on in another channel than the one that was joined.
+    heart.stirred.extend(conversation.as_ref().and_then(|row| row.channel));
     // Whoever is leaving says nothing more: it would sound as if they were back.
     if conversation.as_ref().is_some_and(|row| row.state == State::Leaving) {
         return Ok(());

@@ -1,14 +1,17 @@
 //! Welcomes that wait: for the person, or until this device hears who their author is.
 //!
 //! The latter are of somebody of whom this device has not heard yet, in a conversation that it knows of: its own other
-//! devices are about to tell it who that is. Until they have, nobody but servers vouches for the keys.
+//! devices are about to tell it who that is. Until they have, nobody but servers vouches for the keys. So are those into a
+//! group of which it has only heard: until its own devices name the channel, anybody could say that it is this one.
 
 use super::welcome::{self, WelcomeLetter};
 use crate::Heart;
 use crate::contact;
 use crate::context::{Context, stored, to_store};
+use crate::conversation::{self, ConversationId, State};
 use crate::error::EngineError;
 use aside_protocol::address::AccountAddress;
+use aside_protocol::id::ChannelId;
 use aside_protocol::identity::MemberCredential;
 use rusqlite::params;
 
@@ -59,6 +62,32 @@ pub(crate) fn look_again(
         let (sender, letter): (MemberCredential, WelcomeLetter) = stored(&bytes, "early Welcome")?;
         if contact.root_key == Some(sender.root_key) {
             welcome::consider(heart, context, &sender, letter)?;
+        }
+    }
+    Ok(())
+}
+
+/// One of this account's devices named the channel that a conversation is in: whoever put this device into it is followed.
+pub(crate) fn channel_is_named(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    channel: &ChannelId,
+    id: ConversationId,
+) -> Result<(), EngineError> {
+    // This device may have come in, or have heard that its person is out, in the meantime.
+    let row = conversation::find(context.db, &id)?;
+    if row.is_none_or(|row| row.state != State::Pending || row.channel.is_some()) {
+        return Ok(());
+    }
+    let mut statement = context.db.prepare_cached("SELECT place, welcome FROM early_welcomes ORDER BY place")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let kept = rows.collect::<Result<Vec<(i64, Vec<u8>)>, _>>()?;
+    drop(statement);
+    for (place, bytes) in kept {
+        let (sender, letter): (MemberCredential, WelcomeLetter) = stored(&bytes, "early Welcome")?;
+        if letter.channel == *channel && letter.conversation == Some(id) {
+            context.db.prepare_cached("DELETE FROM early_welcomes WHERE place = ?")?.execute(params![place])?;
+            welcome::follow(heart, context, &sender, &letter, id)?;
         }
     }
     Ok(())

@@ -82,6 +82,9 @@ pub(super) fn join(
         channel::set_rotation(context, letter.channel, Some(rotate_at))?;
     }
     choose_channel(heart, context, (id, letter), known)?;
+    if !conversation::is_current(context.db, id, &letter.channel)? {
+        conversation::show_current(heart, context, id)?;
+    }
     arrival::announce(heart, context, id, &sender.address)?;
     if letter.own.is_none() {
         conversation::touch(context, id)?;
@@ -151,8 +154,8 @@ fn choose_channel(
         }
         // It may come after the conversation was founded anew.
         None => {
-            // One's own device is believed that this one came in the place of another, which may be entered later, and so
-            // is the other one of two people.
+            // One's own device is believed that this one came in the place of another, which may be entered later; and so
+            // is the other one of two, who may found it anew. The other devices know it.
             let is_believed = letter.own.is_some() || letter.conversation.is_none();
             if let Some(predecessor) = letter.predecessor.as_ref().filter(|_| is_believed) {
                 follow::set_predecessor(context, &letter.channel, predecessor)?;

@@ -257,8 +257,13 @@ pub(super) fn consider(
     let id = id.unwrap_or_else(|| ConversationId::direct(&identity.root_key, &sender.address));
     // Into a group that is known only where this person was out of it.
     let known_group = conversation::find(context.db, &id)?.filter(|_| letter.conversation.is_some());
-    if known_group.is_some_and(|row| !row.state.is_out() && !is_asked_for) {
-        return Ok(());
+    match known_group.filter(|row| !row.state.is_out() && !is_asked_for) {
+        // One's own devices have told of it, and are about to say which channel it is in.
+        Some(row) if row.state == State::Pending && row.channel.is_none() => {
+            return early::keep(context, sender, &letter);
+        }
+        Some(_) => return Ok(()),
+        None => {}
     }
     // A conversation that one's own devices know, with somebody of whom they have not told yet.
     let standing = conversation::find(context.db, &id)?;

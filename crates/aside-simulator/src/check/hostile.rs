@@ -21,7 +21,7 @@ pub(super) fn check(world: &mut World, seen: &mut Seen) -> Result<(), String> {
         commits.extend(sent.map(|(seq, entry)| (*channel, *seq, *entry)));
     }
     for (channel, seq, entry) in commits {
-        if !is_ill(world, channel, entry.epoch) {
+        if !world.was_refused(channel, entry.epoch) {
             continue;
         }
         world.report.ill += 1;
@@ -51,14 +51,6 @@ fn mark_lured(seen: &mut Seen) {
             side.is_astray |= !side.channels.iter().any(|it| agreed.contains(&it.channel));
         }
     }
-}
-
-/// Whether no honest device that was in an epoch was in the next one: they all refused the commit in between.
-fn is_ill(world: &World, channel: ChannelId, epoch: u64) -> bool {
-    let was_in = |who: usize, epoch: u64| world.ledger.reached.contains(&(who, channel, epoch));
-    let mut witnesses =
-        (0..world.devices.len()).filter(|who| !world.is_hostile(*who) && was_in(*who, epoch)).peekable();
-    witnesses.peek().is_some() && witnesses.all(|who| !was_in(who, epoch + 1))
 }
 
 /// Whether somebody keeps evidence, which must name whom it proves to have done it, and nobody where nothing is proven.

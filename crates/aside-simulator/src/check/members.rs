@@ -127,7 +127,10 @@ fn check_group_state(
         }
         let is_its = |side: &&&Side| side.channels.iter().any(|seen| seen.channel == channel);
         for side in inside.iter().filter(is_its) {
-            for member in &side.shown.members {
+            // Nobody of theirs is left to put the devices of who did ill alike into several logs, of which one is shown.
+            let is_owed =
+                |address: &AccountAddress| world.hostile_address() != Some(address) || side.channels.len() == 1;
+            for member in side.shown.members.iter().filter(|member| is_owed(&member.person.address)) {
                 let has = group.devices.iter().filter(|(address, _)| *address == member.person.address).count();
                 if has != member.devices as usize {
                     let address = &member.person.address;

@@ -90,6 +90,8 @@ pub(crate) struct Ledger {
     /// Of each device that was linked.
     pub given: BTreeMap<DeviceId, Given>,
     pub revocations: Vec<Revocation>,
+    /// When the device with ill will, which is never seen again, took others of its person out: nobody else may know.
+    pub taken_out: BTreeMap<usize, i64>,
     /// Devices whose group state was damaged: what they have of a group may not be readable.
     pub damaged: BTreeSet<usize>,
     /// The device that did ill, once it did.

@@ -93,7 +93,8 @@ impl World {
     }
 
     /// Whether a device is stuck in a group that somebody with ill will broke, with no admin but them: whoever would take
-    /// everybody along into another channel (P-9.8) has no way to reach one of them.
+    /// everybody along into another channel (P-9.8) has no way to reach one of them, or, where only a commit that the others
+    /// refused let the device in, is among those others, who never knew it as a member.
     pub(crate) fn is_cut_off(&self, who: usize, group: &Conversation) -> bool {
         let engine = self.devices.get(who).and_then(|device| device.client.engine());
         let (Some(hostile), Some(engine)) = (self.hostile_address(), engine) else { return false };
@@ -103,7 +104,7 @@ impl World {
         group.kind == ConversationKind::Group
             && group.state == ConversationState::Pending
             && !group.members.iter().any(is_led)
-            && !group.members.iter().all(|one| one.person.is_self || is_known(one))
+            && (!group.members.iter().all(|one| one.person.is_self || is_known(one)) || self.is_lured(who, &group.id))
     }
 
     /// The devices that nobody took out: the others have things left to do for which nobody lets them in.

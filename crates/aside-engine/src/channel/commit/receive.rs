@@ -79,9 +79,9 @@ pub(crate) fn received(
         return Ok(Outcome::Swapped);
     }
     if staged.self_removed {
-        let after = staged.committer_after.clone();
+        let shown: Vec<_> = staged.committer_after.as_deref().into_iter().chain(&staged.added).cloned().collect();
         group.merge_staged(&heart.mls.on(context.db), staged)?;
-        device::attend::removed_by(heart, context, after.as_deref())?;
+        device::attend::removed_by(heart, context, &shown)?;
         again::removed(heart, context, channel.id, |heart, context| end::removed(heart, context, channel, &author))?;
         return Ok(Outcome::Ended);
     }
@@ -263,6 +263,9 @@ fn show(
     let own = heart.identity.as_ref().map(|identity| &identity.address);
     contact::keys::saw_members(context, channel.conversation, members.iter().map(|member| &member.credential))?;
     notes::write(context, channel, (author, own), &changes, (&before.metadata, &metadata))?;
-    conversation::show_group(context, channel.conversation, members, &metadata)?;
+    // Of several logs the one that the conversation is in says who is there, whichever was read last.
+    if conversation::is_current(context.db, channel.conversation, &channel.id)? {
+        conversation::show_group(context, channel.conversation, members, &metadata)?;
+    }
     group::take_leavers_out(heart, context, channel)
 }

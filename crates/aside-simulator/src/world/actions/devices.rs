@@ -140,7 +140,8 @@ impl World {
         let (_, id) = device.id.as_ref()?;
         let own = self.devices.iter().filter(|other| other.person == device.person);
         let known = own.filter_map(|other| other.client.engine()?.devices().ok()).flatten();
-        known.filter(|known| parse_device_id(&known.id).as_ref() == Some(id)).filter_map(|known| known.revoked_at).min()
+        let known = known.filter(|known| parse_device_id(&known.id).as_ref() == Some(id));
+        known.filter_map(|known| known.revoked_at).chain(self.ledger.taken_out.get(&who).copied()).min()
     }
 }
 

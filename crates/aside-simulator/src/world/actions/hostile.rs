@@ -6,6 +6,7 @@ use aside_engine::Defects;
 use aside_engine::conversation::ConversationId;
 use aside_engine::input::{Command, GroupChange};
 use aside_engine::view::{Conversation, ConversationKind, ConversationState, Role};
+use aside_protocol::id::ChannelId;
 
 /// How titles begin that no honest device may ever show.
 pub(crate) const FORBIDDEN_TITLE: &str = "forbidden title";
@@ -93,6 +94,8 @@ impl World {
             HostileEnd::Repents if self.ledger.is_ill => self.run_with(who, Defects::default(), "honest"),
             HostileEnd::Repents => {}
             HostileEnd::Vanishes => {
+                let revoked = (0..self.devices.len()).filter_map(|who| Some((who, self.revoked_at(who)?)));
+                self.ledger.taken_out = revoked.collect();
                 let Some(device) = self.devices.get_mut(who) else { return };
                 let broken = device.client.crash();
                 device.is_away = true;
@@ -107,6 +110,24 @@ impl World {
     pub(crate) fn is_hostile(&self, who: usize) -> bool {
         let person = |who: usize| self.devices.get(who).map(|device| device.person);
         self.ledger.hostile.is_some_and(|hostile| person(hostile) == person(who))
+    }
+
+    /// Whether no honest device that was in an epoch was in the next one: they all refused the commit in between.
+    pub(crate) fn was_refused(&self, channel: ChannelId, epoch: u64) -> bool {
+        let was_in = |who: usize, epoch: u64| self.ledger.reached.contains(&(who, channel, epoch));
+        let mut witnesses =
+            (0..self.devices.len()).filter(|who| !self.is_hostile(*who) && was_in(*who, epoch)).peekable();
+        witnesses.peek().is_some() && witnesses.all(|who| !was_in(who, epoch + 1))
+    }
+
+    /// Whether all that somebody's devices have of a group lies behind commits that everybody else refused: one of those
+    /// let them in, and whoever is in the group for the others does not know of them.
+    pub(crate) fn is_lured(&self, who: usize, group: &ConversationId) -> bool {
+        let Some(person) = self.devices.get(who).map(|device| device.person) else { return false };
+        let own = self.devices.iter().filter(|device| device.person == person);
+        let seen = own.filter_map(|device| device.client.engine()?.channels_seen().ok()).flatten();
+        let mut of_group = seen.filter(|it| it.conversation == *group && it.successor.is_none()).peekable();
+        of_group.peek().is_some() && of_group.all(|it| (0..it.epoch).any(|epoch| self.was_refused(it.channel, epoch)))
     }
 
     /// The address of that account.
