@@ -88,6 +88,10 @@ const HOSTILE: [(u64, &str); 3] = [
     (75, "an heir who had begun to leave took somebody else for the heir, and the group was never founded anew"),
 ];
 
+/// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
+const MIXED: [(u64, &str); 1] =
+    [(134, "an older copy came back without its triggers, and told its other devices nothing any more")];
+
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.
 const HOSTILE_WORLDS: [u64; 6] = [2, 3, 4, 5, 12, 14];
 const RESTORED_WORLDS: [u64; 6] = [1, 2, 3, 4, 5, 22];
@@ -136,6 +140,13 @@ fn worlds_with_several_devices_that_once_broke_keep_their_promises() {
 fn hostile_worlds_that_once_broke_keep_their_promises() {
     for (seed, why) in HOSTILE {
         assert_eq!(broken(seed, &Plan::of(seed, None).with_hostile(seed)), None, "{why}");
+    }
+}
+
+#[test]
+fn mixed_worlds_that_once_broke_keep_their_promises() {
+    for (seed, why) in MIXED {
+        assert_eq!(broken(seed, &Plan::mixed(seed, None)), None, "{why}");
     }
 }
 
