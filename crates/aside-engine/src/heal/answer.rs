@@ -285,6 +285,20 @@ pub(crate) fn joined(context: &Context<'_>, row: &Channel, address: &AccountAddr
     content::forget_leaves(context, row.conversation, Some(address))
 }
 
+/// Another device of this account let this one in behind an entry: of what stands up to there it cannot tell what it was.
+pub(crate) fn joined_late(
+    context: &Context<'_>,
+    id: &ChannelId,
+    own: &AccountAddress,
+    seq: u64,
+) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("INSERT OR REPLACE INTO joins (channel, address, seq) VALUES (?, ?, ?)")?
+        .execute(params![id.0, own.to_string(), sql(seq)])?;
+    Ok(())
+}
+
 /// Whoever is in the successor of a channel needs no leaf in the old one any more: what they asked for before is answered.
 pub(super) fn forget_those_in(
     heart: &mut Heart,

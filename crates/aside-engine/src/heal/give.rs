@@ -229,6 +229,11 @@ fn answer(
     (from, to): (u64, u64),
 ) -> Result<Option<Give>, EngineError> {
     let Some(own) = heart.identity.as_ref().map(|identity| &identity.address) else { return Ok(None) };
+    // What was said before this device was let in, its account's other devices know.
+    let from = from.max(joined_at(context, &row.id, own)?.saturating_add(1));
+    if from > to {
+        return Ok(None);
+    }
     // Of a channel that is given up, this is all that there will be.
     let link = channel::subscribe::link_to(row.server);
     let is_at_end = || heart.links.get(&link).is_some_and(|state| state.is_live(&row.id, row.epoch));

@@ -11,7 +11,7 @@ use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
 use crate::group::ask;
 use crate::heal::refound::{self, Predecessor};
-use crate::heal::{self, Fault, follow, gap};
+use crate::heal::{self, Fault, answer, follow, gap};
 use crate::view::ConversationKind;
 use crate::{device, server, timeline};
 use aside_mls::{Group, JoinError, Member};
@@ -166,6 +166,9 @@ fn begin(
         unheard::by_founder(context, place, &sender.certificate.device, members)?;
     }
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
+    if letter.own.is_some() {
+        answer::joined_late(context, &letter.channel, &sender.address, letter.anchor.seq)?;
+    }
     if let Some(row) = channel::find(context.db, &letter.channel)? {
         let devices = members.iter().map(|member| member.credential.certificate.device);
         device::bundle::owe_promised(heart, context, &row, letter.anchor.seq, devices)?;
