@@ -89,7 +89,7 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 7] = [
+const MIXED: [(u64, &str); 8] = [
     (134, "an older copy came back without its triggers, and told its other devices nothing any more"),
     (172, "whoever was set back could not open a Welcome for keys made since, and the log stayed closed to them"),
     (260, "of two logs the one whose Welcome an older copy could not open was never read"),
@@ -97,6 +97,7 @@ const MIXED: [(u64, &str); 7] = [
     (394, "a device that was linked later answered that nothing had been said before it was there"),
     (223, "an older copy fetched a commit of its own in a circle until it had a fresh leaf"),
     (84, "of a channel that was given up only a device that its account had revoked since was asked"),
+    (255, "whoever had forgotten one of two logs was to have put further devices into it"),
 ];
 
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.
