@@ -1,6 +1,7 @@
 //! The channel's row: where it is, and how far this device has read.
 
 use super::unheard;
+use crate::contact;
 use crate::context::{Context, sql, stored, to_store, unsql};
 use crate::conversation::{self, ConversationId};
 use crate::device::own_log;
@@ -261,18 +262,25 @@ pub(crate) fn roster(db: &Connection, id: &ChannelId) -> Result<Vec<Recipient>, 
     rows.map(|row| parse_recipient(row?)).collect()
 }
 
-/// The same with those members who have not been heard in this channel, as they are reached in another.
+/// The same with those devices of members that have not been heard in this channel, as they are reached in another; without
+/// those that their account has revoked.
 pub(crate) fn reachable(db: &Connection, row: &Channel) -> Result<Vec<Recipient>, EngineError> {
     let mut statement = db.prepare_cached(
         "SELECT r.address, r.device, r.server, r.inbox_key, r.token
          FROM roster r JOIN members m ON m.conversation = ?2 AND m.address = r.address
          WHERE r.server IS NOT NULL AND r.channel <> ?1
-         AND NOT EXISTS (SELECT 1 FROM roster o WHERE o.channel = ?1 AND o.address = r.address)
+         AND NOT EXISTS (SELECT 1 FROM roster o WHERE o.channel = ?1 AND o.device = r.device)
          GROUP BY r.device ORDER BY r.device",
     )?;
     let rows = statement.query_map(params![row.id.0, row.conversation], recipient)?;
     let elsewhere = rows.map(|row| parse_recipient(row?)).collect::<Result<Vec<_>, EngineError>>()?;
-    Ok(roster(db, &row.id)?.into_iter().chain(elsewhere).collect())
+    let mut reachable = Vec::new();
+    for one in roster(db, &row.id)?.into_iter().chain(elsewhere) {
+        if !contact::keys::is_revoked(db, &one.address, &one.device)? {
+            reachable.push(one);
+        }
+    }
+    Ok(reachable)
 }
 
 type RecipientRow = (String, [u8; 16], i64, Vec<u8>, [u8; 32]);

@@ -29,7 +29,7 @@ pub use evidence::{Evidence, SeenPosition};
 pub(crate) use fault::{Fault, Fork, ForkSign, show};
 pub use notice::Healing;
 pub(crate) use recover::given_up;
-pub(crate) use request::{first_wait, forget_key_packages, stop};
+pub(crate) use request::{first_wait, forget_group, forget_key_packages, stop};
 
 use crate::Heart;
 use crate::channel::{self, Channel, head_at};

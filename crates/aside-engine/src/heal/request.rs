@@ -58,7 +58,7 @@ pub(crate) fn stop(
 
 /// Forgets the group state. What it had encrypted will be encrypted anew, under the same message ids. A commit that was not
 /// acknowledged stays written down, for the server may have taken it: whom it added is seen to when this device is back.
-pub(super) fn forget_group(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId) -> Result<(), EngineError> {
+pub(crate) fn forget_group(heart: &mut Heart, context: &mut Context<'_>, id: ChannelId) -> Result<(), EngineError> {
     heart.groups.remove(&id);
     heart.mls.on(context.db).delete_group(&GroupId(id.0))?;
     outbox::epoch_ended(context, id)

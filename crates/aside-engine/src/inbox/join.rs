@@ -7,11 +7,11 @@ use crate::Heart;
 use crate::channel::{self, Live, unheard};
 use crate::contact::{self};
 use crate::context::Context;
-use crate::conversation::{self, ConversationId, State};
+use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
 use crate::group::ask;
 use crate::heal::refound::{self, Predecessor};
-use crate::heal::{answer, follow, gap};
+use crate::heal::{self, Fault, answer, follow, gap};
 use crate::view::ConversationKind;
 use crate::{device, server, timeline};
 use aside_mls::{Group, JoinError, Member};
@@ -41,6 +41,9 @@ pub(super) fn join(
     let group = match joined {
         Ok(group) => group,
         Err(JoinError::Mls(error)) => return Err(error.into()),
+        Err(JoinError::NoMatchingKeyPackage) if may_ask_anew(context, letter, id)? => {
+            return without_keys(heart, context, sender, letter, id);
+        }
         Err(_) => return not_joined(context, sender, id),
     };
     let known = match &letter.predecessor {
@@ -72,10 +75,7 @@ pub(super) fn join(
         timeline::note(context, id, &sender.address, &words)?;
     }
     heart.groups.insert(letter.channel, group);
-    if let (Some(since), Some(row)) = (letter.since, channel::find(context.db, &letter.channel)?) {
-        let from = since.saturating_add(1).max(letter.anchor.seq.saturating_sub(ASKED_BACK_MAX));
-        gap::open(heart, context, &row, from, letter.anchor.seq)?;
-    }
+    ask_for_earlier(heart, context, letter)?;
     if !is_leaving {
         conversation::set_state(context, id, State::Active)?;
         let rotate_at = first_rotation(heart, context, members.len());
@@ -91,6 +91,47 @@ pub(super) fn join(
     }
     heart.stirred.insert(letter.channel);
     device::attend::one(heart, context, letter.channel, device::attend::Haste::OthersFirst)
+}
+
+/// Whether nothing has to be judged of a group before this device enters it but who let it in.
+fn may_ask_anew(context: &Context<'_>, letter: &WelcomeLetter, id: ConversationId) -> Result<bool, EngineError> {
+    let leads_on = match &letter.predecessor {
+        Some(predecessor) => channel::find(context.db, &predecessor.channel)?.is_some(),
+        None => false,
+    };
+    Ok(!leads_on && ask::pending(context.db, id)?.is_none())
+}
+
+/// The keys that a Welcome is for are not here, as on a device that was set back to an older copy of itself. It has a leaf
+/// without its state, and asks whoever let it in for a fresh one.
+fn without_keys(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    sender: &MemberCredential,
+    letter: &WelcomeLetter,
+    id: ConversationId,
+) -> Result<(), EngineError> {
+    let server = server::remember(context, &letter.channel_server)?;
+    channel::insert(context, letter.channel, id, server, letter.epoch, letter.anchor, Live::Yes)?;
+    let adder_server = server::find_pin(context.db, &letter.adder_server)?;
+    let roster = (&letter.adder_record, &letter.adder_token);
+    channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
+    conversation::add_member(context, id, &sender.address, IsAdmin::Yes)?;
+    if letter.conversation.is_some() && letter.own.is_none() {
+        let words = format!("{} added you to the group", sender.address.name);
+        timeline::note(context, id, &sender.address, &words)?;
+    }
+    ask_for_earlier(heart, context, letter)?;
+    channel::choose_current(context, id)?;
+    let Some(row) = channel::find(context.db, &letter.channel)? else { return Ok(()) };
+    heal::stop(heart, context, &row, Fault::MissingState)
+}
+
+/// What was said since this device has a leaf, of which it had not heard.
+fn ask_for_earlier(heart: &mut Heart, context: &mut Context<'_>, letter: &WelcomeLetter) -> Result<(), EngineError> {
+    let (Some(since), Some(row)) = (letter.since, channel::find(context.db, &letter.channel)?) else { return Ok(()) };
+    let from = since.saturating_add(1).max(letter.anchor.seq.saturating_sub(ASKED_BACK_MAX));
+    gap::open(heart, context, &row, from, letter.anchor.seq)
 }
 
 /// A group that is not as it has to be is not entered. Where the conversation goes on in another channel already, whoever

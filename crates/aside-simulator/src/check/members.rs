@@ -31,7 +31,7 @@ fn check_shown(world: &World, place: &Place, inside: &[&Side]) -> Result<(), Str
     let is_one = is_one(world, place, inside.iter().copied());
     let mut firsts: BTreeMap<Option<ChannelId>, (&str, Shown)> = BTreeMap::new();
     for side in inside {
-        let shown = shown(world, side)?;
+        let shown = shown(world, place, side)?;
         let channel = side.channels.first().map(|seen| seen.channel).filter(|_| !is_one);
         let (name, first) = firsts.entry(channel).or_insert_with(|| (&side.name, shown.clone()));
         if *first != shown {
@@ -47,14 +47,17 @@ pub(super) fn is_one<'a>(world: &World, place: &Place, inside: impl IntoIterator
     !inside.into_iter().any(|side| world.ledger.has_forgotten(side.who, place))
 }
 
-fn shown(world: &World, side: &Side) -> Result<Shown, String> {
+fn shown(world: &World, place: &Place, side: &Side) -> Result<Shown, String> {
     let is_group = side.shown.kind == ConversationKind::Group;
     let mut members = BTreeMap::new();
     for member in &side.shown.members {
         if member.state != MemberState::Member && is_anybody_left_to_act(world, side, &member.person.address) {
             return Err(format!("{} sees {} as {:?} for ever", side.name, member.person.address, member.state));
         }
-        members.insert(member.person.address.clone(), (is_group.then_some(member.role), member.devices));
+        // Whoever has forgotten one of two logs puts no further devices into it: how many they are differs between the two.
+        let is_in_one = world.has_forgotten_log_of(&member.person.address, place);
+        let devices = if is_in_one { 1 } else { member.devices };
+        members.insert(member.person.address.clone(), (is_group.then_some(member.role), devices));
     }
     let title = is_group.then(|| side.shown.title.clone());
     Ok(Shown { title, picture: side.shown.picture.clone(), members })
@@ -131,6 +134,9 @@ fn check_group_state(
             let is_owed =
                 |address: &AccountAddress| world.hostile_address() != Some(address) || side.channels.len() == 1;
             for member in side.shown.members.iter().filter(|member| is_owed(&member.person.address)) {
+                if world.has_forgotten_log_of(&member.person.address, place) {
+                    continue;
+                }
                 let has = group.devices.iter().filter(|(address, _)| *address == member.person.address).count();
                 if has != member.devices as usize {
                     let address = &member.person.address;

@@ -32,13 +32,23 @@ pub(super) fn check(world: &mut World, seen: &Seen) -> Result<(), String> {
         world.report.messages += logged.len() as u64;
         standing.extend(logged.into_keys().map(|message| (place.clone(), message)));
     }
-    if let Some((place, message)) = world.ledger.acknowledged.iter().find(|it| !standing.contains(it)) {
+    let mut lost = world.ledger.acknowledged.iter().filter(|(it, _)| !standing.contains(it));
+    if let Some(((place, message), _)) = lost.find(|((place, _), by)| !is_forgotten_by_all(world, seen, place, **by)) {
         return Err(format!("{message:?} in {place:?} was acknowledged, and nobody has it"));
     }
     world.report.acknowledged += world.ledger.acknowledged.len() as u64;
     world.report.commits +=
         seen.logs.values().flat_map(|log| log.entries.values()).filter(|entry| entry.is_commit).count() as u64;
     Ok(())
+}
+
+/// Whether the device that wrote a message was set back to an older copy, so that it need not know of it, and everybody whom
+/// it may have reached says that something is gone: what others had not read yet, or had read before they were set back, too,
+/// nobody has any more.
+fn is_forgotten_by_all(world: &World, seen: &Seen, place: &Place, by: usize) -> bool {
+    let sides = seen.sides.get(place).into_iter().flatten();
+    let mut inside = sides.filter(|side| side.is_in());
+    world.ledger.restored.contains(&by) && inside.all(|side| said_to_be_gone(side) > 0)
 }
 
 /// Where each message of a conversation stands: in one log, or in several where it was sent again.

@@ -83,7 +83,7 @@ pub(crate) struct Ledger {
     /// Where each device stood when it was last looked at.
     stood: BTreeMap<(usize, ChannelId), u64>,
     /// What somebody was told is on the server, by who wrote it.
-    pub acknowledged: BTreeSet<(Place, MessageId)>,
+    pub acknowledged: BTreeMap<(Place, MessageId), usize>,
     pub wishes: Vec<Wished>,
     /// Who said that they leave, with the place of the log that they had read up to: they show nothing later.
     pub leaves: Vec<(usize, ChannelSeen)>,
@@ -252,7 +252,7 @@ impl World {
         device.client.changed.clear();
         for (conversation, id) in seen {
             if let Some(place) = self.place(who, &conversation) {
-                self.ledger.acknowledged.insert((place, id));
+                self.ledger.acknowledged.entry((place, id)).or_insert(who);
             }
         }
     }

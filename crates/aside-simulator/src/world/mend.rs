@@ -6,6 +6,7 @@ use super::people::Device;
 use aside_engine::Engine;
 use aside_engine::input::Input;
 use aside_engine::view::{Conversation, ConversationKind, ConversationState, JoinState, LinkingState, Member, Role};
+use aside_protocol::address::AccountAddress;
 
 /// Rounds after which a world that still moves is called broken.
 const ROUNDS_MAX: usize = 6_000;
@@ -76,6 +77,13 @@ impl World {
     pub(crate) fn has_forgotten_its_own(&self, who: usize) -> bool {
         let person = self.devices.get(who).and_then(|device| self.people.get(device.person));
         person.is_some_and(|person| self.ledger.has_forgotten(who, &Place::Own(person.address.clone())))
+    }
+
+    /// Whether a device of somebody is in a log of a conversation that its older copy knows nothing of.
+    pub(crate) fn has_forgotten_log_of(&self, address: &AccountAddress, place: &Place) -> bool {
+        let is_theirs = |device: &Device| device.id.as_ref().is_some_and(|(own, _)| own == address);
+        let mut theirs = self.devices.iter().enumerate().filter(|(_, device)| is_theirs(device));
+        theirs.any(|(who, _)| self.ledger.has_forgotten(who, place))
     }
 
     /// Whether a conversation may be stuck for ever: where only somebody with ill will could help, or where a device was set

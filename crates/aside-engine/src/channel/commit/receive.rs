@@ -70,6 +70,10 @@ pub(crate) fn received(
         Ok(staged) => staged,
         Err(fault) => {
             context.db.execute_batch("ROLLBACK TO commit_is_judged; RELEASE commit_is_judged")?;
+            if fault == Fault::OldState {
+                // Beyond its own commit an older copy reads nothing: with its keys it would fetch this entry for ever.
+                heal::forget_group(heart, context, channel.id)?;
+            }
             return Ok(Outcome::Stopped(Box::new(fault)));
         }
     };
