@@ -89,7 +89,9 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 14] = [
+const MIXED: [(u64, &str); 16] = [
+    (270, "whoever was away for longer than their KeyPackages last could never be added again"),
+    (412, "a single expired KeyPackage of one device kept its whole account out of a group"),
     (134, "an older copy came back without its triggers, and told its other devices nothing any more"),
     (172, "whoever was set back could not open a Welcome for keys made since, and the log stayed closed to them"),
     (260, "of two logs the one whose Welcome an older copy could not open was never read"),

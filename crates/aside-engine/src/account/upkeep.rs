@@ -74,7 +74,7 @@ pub(crate) fn draw_channel_tokens(
     Ok(())
 }
 
-/// Fills the stock of KeyPackages up, and replaces the last-resort one when it is old.
+/// Fills the stock of KeyPackages up, and replaces all of them when the last-resort one is old.
 pub(crate) fn key_package_count(
     heart: &mut Heart,
     context: &mut Context<'_>,
@@ -93,7 +93,8 @@ pub(crate) fn key_package_count(
     let mls = heart.mls.on(context.db);
     let credential = identity.credential();
     let make = |kind| mls.new_key_package(&identity.signer, &credential, kind, context.now.unix_s()).map(ByteVec::from);
-    let missing = if is_low { key_packages.saturating_sub(count) } else { 0 };
+    // A new one of last resort takes the place of all: the others are as old as it was.
+    let missing = if last_resort_is_due { key_packages } else { key_packages.saturating_sub(count) };
     let once = (0..missing).map(|_| make(KeyPackageKind::Once)).collect::<Result<Vec<_>, _>>()?;
     let last_resort = last_resort_is_due.then(|| make(KeyPackageKind::LastResort)).transpose()?;
     let flight = Flight::PublishKeyPackages { last_resort: last_resort.is_some() };

@@ -26,10 +26,25 @@ use aside_protocol::frame::anonymous::DeviceKeyPackage;
 use aside_protocol::id::ChannelId;
 use aside_protocol::identity::DirectoryAccount;
 use minicbor::{Decode, Encode};
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 /// How long a group's founding waits for servers that don't answer, in milliseconds.
 const ALL_WAITED_FOR_MS: i64 = 10_000;
+
+/// Whose KeyPackages have all expired is asked for again after so long, in milliseconds.
+const STALE_AGAIN_MS: i64 = 3 * 3_600_000;
+/// And for so long, in milliseconds.
+const STALE_WAITED_FOR_MS: i64 = 180 * 86_400_000;
+
+/// What a person reads of somebody like that.
+const STALE: &str = "they have not opened Aside for months; they need to open it once";
+
+/// Why nobody can be added by what a directory gave.
+enum Unfit {
+    /// All that it has has expired: the person was away for long, and makes others on their return.
+    Stale,
+    No(String),
+}
 
 /// What the directory gave for one member-to-be.
 #[derive(Debug, Clone, Encode, Decode)]
@@ -97,8 +112,14 @@ pub(crate) fn fetched(
         return Ok(());
     }
     let fetched = Fetched { account, key_packages };
-    if let Err(why) = check(heart, context, (id, member), &fetched)? {
-        return fetch_failed(heart, context, (id, member), &why);
+    match check(heart, context, (id, member), &fetched)? {
+        Ok(_) => {}
+        // A group is founded without them once the others have been waited for.
+        Err(Unfit::Stale) if ask_again(context, (id, member))? => return Ok(()),
+        Err(Unfit::Stale) => {
+            return fetch_failed(heart, context, (id, member), STALE);
+        }
+        Err(Unfit::No(why)) => return fetch_failed(heart, context, (id, member), &why),
     }
     if let Some((conversation, channel)) = standing_group(context, id)? {
         return grow::fetched(heart, context, (&conversation, channel), member, &fetched);
@@ -108,6 +129,25 @@ pub(crate) fn fetched(
         .prepare_cached("UPDATE founding SET fetched = ? WHERE conversation = ? AND address = ?")?
         .execute(params![to_store(&fetched), id, member.to_string()])?;
     found_if_complete(heart, context, id)
+}
+
+/// Asks for the KeyPackages of somebody who is to be in a group once more after a while: whoever comes back after months
+/// makes new ones. `false`: it is not a group, or they are no contact any more.
+fn ask_again(context: &mut Context<'_>, (id, member): (ConversationId, &AccountAddress)) -> Result<bool, EngineError> {
+    let is_group = super::find(context.db, &id)?.is_some_and(|row| row.kind == ConversationKind::Group);
+    let Some(grow::Reach { server, .. }) = grow::reach(context, id, member)?.filter(|_| is_group) else {
+        return Ok(false);
+    };
+    let since: Option<i64> = context
+        .db
+        .prepare_cached("SELECT at_ms FROM founding WHERE conversation = ? AND address = ?")?
+        .query_row(params![id, member.to_string()], |row| row.get(0))
+        .optional()?;
+    if since.is_none_or(|since| since.saturating_add(STALE_WAITED_FOR_MS) < context.now.unix_ms) {
+        return Ok(false);
+    }
+    let due_ms = context.now.unix_ms.saturating_add(STALE_AGAIN_MS);
+    job::add_at(context, server, &Job::FetchKeyPackages(id, member.clone()), due_ms).map(|()| true)
 }
 
 /// Somebody cannot be added; the sentence says why.
@@ -142,35 +182,42 @@ fn check(
     context: &mut Context<'_>,
     (id, member): (ConversationId, &AccountAddress),
     fetched: &Fetched,
-) -> Result<Result<Vec<CheckedKeyPackage>, String>, EngineError> {
-    let Some(reach) = grow::reach(context, id, member)? else { return Ok(Err("they are no contact".into())) };
-    let Some(root_key) = reach.root_key else { return Ok(Err("their server has not named their keys yet".into())) };
+) -> Result<Result<Vec<CheckedKeyPackage>, Unfit>, EngineError> {
+    let unfit = |why: &str| Ok(Err(Unfit::No(why.into())));
+    let Some(reach) = grow::reach(context, id, member)? else { return unfit("they are no contact") };
+    let Some(root_key) = reach.root_key else { return unfit("their server has not named their keys yet") };
     if fetched.account.root_key != root_key {
-        return Ok(Err("the server names other keys for them than their link does; ask them for a new link".into()));
+        return unfit("the server names other keys for them than their link does; ask them for a new link");
     }
     if !contact::keys::saw_account(context, member, &fetched.account)?.is_believed() {
-        return Ok(Err("the server gave an account of theirs that does not go with what is known of it".into()));
+        return unfit("the server gave an account of theirs that does not go with what is known of it");
     }
     let mls = heart.mls.on(context.db);
-    let mut checked = Vec::new();
+    let (mut checked, mut is_stale) = (Vec::new(), false);
     for DeviceKeyPackage { device, key_package } in &fetched.key_packages {
         let Some(bytes) = key_package else { continue };
         let package = match mls.check_key_package(bytes, context.now.unix_s()) {
             Ok(package) => package,
             Err(aside_mls::KeyPackageError::Mls(error)) => return Err(error.into()),
-            Err(error) => return Ok(Err(format!("their device's keys do not check out ({error})"))),
+            // A device that was away for long comes back with others.
+            Err(aside_mls::KeyPackageError::Expired { .. }) => {
+                is_stale = true;
+                continue;
+            }
+            Err(error) => return unfit(&format!("their device's keys do not check out ({error})")),
         };
         let credential = package.credential();
         let is_theirs = credential.address == *member && credential.certificate.device == *device;
         let known = credential.verify_known(&root_key, &fetched.account.key_sets);
         match (is_theirs, known) {
             (true, Ok(())) => checked.push(package),
-            (false, _) => return Ok(Err("the server gave another account's keys for them".into())),
-            (true, Err(error)) => return Ok(Err(format!("their device's keys do not check out ({error})"))),
+            (false, _) => return unfit("the server gave another account's keys for them"),
+            (true, Err(error)) => return unfit(&format!("their device's keys do not check out ({error})")),
         }
     }
     match checked.is_empty() {
-        true => Ok(Err("they have no device that can be written to; they need to open Aside once".into())),
+        true if is_stale => Ok(Err(Unfit::Stale)),
+        true => unfit("they have no device that can be written to; they need to open Aside once"),
         false => Ok(Ok(checked)),
     }
 }

@@ -34,6 +34,10 @@ impl<S: Store> Core<S> {
         for package in once.iter().copied().chain(packages.last_resort.iter().map(|package| package.as_slice())) {
             check_size(package.len(), KEY_PACKAGE_BYTES_MAX)?;
         }
+        // With a new one of last resort all are made anew: those before would expire here unseen.
+        if packages.last_resort.is_some() {
+            self.store.drop_key_packages(device)?;
+        }
         if !self.store.add_key_packages(device, &once, KEY_PACKAGES_MAX)? {
             return Err(too_many.into());
         }

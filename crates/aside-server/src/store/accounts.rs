@@ -247,6 +247,11 @@ pub trait AccountStore {
         packages: &[&[u8]],
         packages_max: usize,
     ) -> Result<bool, StoreError>;
+    /// Drops the KeyPackages that were not handed out, but for the one of last resort.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn drop_key_packages(&mut self, device: &DeviceKey) -> Result<(), StoreError>;
     /// Replaces the KeyPackage of last resort.
     ///
     /// # Errors

@@ -362,6 +362,10 @@ fn a_key_package_is_handed_out_once_and_the_last_resort_for_ever<B: Backend>(b: 
     assert_eq!(taken, [b"a".to_vec(), b"b".to_vec()]);
     assert!(s.add_key_packages(&key, &[b"a"], 3).unwrap());
     assert_eq!(s.count_key_packages(&key).unwrap(), 0);
+    assert!(s.add_key_packages(&key, &[b"c"], 3).unwrap());
+    s.drop_key_packages(&key).unwrap();
+    assert!(s.add_key_packages(&key, &[b"a"], 3).unwrap(), "and what was handed out is not added again");
+    assert_eq!(s.count_key_packages(&key).unwrap(), 0);
     assert_eq!(s.take_key_package(&key, TODAY).unwrap(), Some(b"last".to_vec()));
     assert_eq!(s.take_key_package(&key, TODAY).unwrap(), Some(b"last".to_vec()));
 }

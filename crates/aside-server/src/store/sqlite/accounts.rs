@@ -258,6 +258,11 @@ pub(super) fn add_key_packages(
     Ok(true)
 }
 
+pub(super) fn drop_key_packages(c: &Connection, device: &DeviceKey) -> Result<(), StoreError> {
+    let sql = "DELETE FROM key_packages WHERE name = ?1 AND device = ?2 AND spent_day IS NULL";
+    run(c, sql, params![device.name.as_str(), device.device.as_bytes()]).map(|_| ())
+}
+
 pub(super) fn put_last_resort(c: &Connection, device: &DeviceKey, package: &[u8]) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO last_resorts (name, device, package) VALUES (?1, ?2, ?3)";
     run(c, sql, params![device.name.as_str(), device.device.as_bytes(), package]).map(|_| ())

@@ -220,6 +220,10 @@ impl AccountStore for SqliteStore {
         accounts::add_key_packages(self.accounts()?, device, packages, packages_max)
     }
 
+    fn drop_key_packages(&mut self, device: &DeviceKey) -> Result<(), StoreError> {
+        accounts::drop_key_packages(self.accounts()?, device)
+    }
+
     fn put_last_resort(&mut self, device: &DeviceKey, package: &[u8]) -> Result<(), StoreError> {
         accounts::put_last_resort(self.accounts()?, device, package)
     }

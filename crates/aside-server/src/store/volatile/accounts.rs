@@ -246,6 +246,15 @@ impl AccountStore for VolatileStore {
         Ok(true)
     }
 
+    fn drop_key_packages(&mut self, device: &DeviceKey) -> Result<(), StoreError> {
+        self.in_transaction()?;
+        let is_theirs = |name: &AccountName, id: &DeviceId| *name == device.name && *id == device.device;
+        self.key_packages.remove_where(usize::MAX, |(name, id, _), row| {
+            is_theirs(name, id) && matches!(row, KeyPackageRow::Unused(_))
+        });
+        Ok(())
+    }
+
     fn put_last_resort(&mut self, device: &DeviceKey, package: &[u8]) -> Result<(), StoreError> {
         self.in_transaction()?;
         self.last_resorts.insert((device.name.clone(), device.device), package.to_vec());
