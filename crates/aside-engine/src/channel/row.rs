@@ -1,6 +1,7 @@
 //! The channel's row: where it is, and how far this device has read.
 
 use super::unheard;
+use crate::Heart;
 use crate::contact;
 use crate::context::{Context, sql, stored, to_store, unsql};
 use crate::conversation::{self, ConversationId};
@@ -335,7 +336,11 @@ pub(crate) fn ways_to(
 
 /// Where both sides founded the conversation at the same time, both use the channel with the lowest id. One that has a
 /// successor is not used any more.
-pub(crate) fn choose_current(context: &mut Context<'_>, conversation: ConversationId) -> Result<(), EngineError> {
+pub(crate) fn choose_current(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    conversation: ConversationId,
+) -> Result<(), EngineError> {
     let lowest: Option<[u8; 32]> = context
         .db
         .prepare_cached("SELECT MIN(id) FROM channels WHERE conversation = ? AND live = 1 AND successor IS NULL")?
@@ -344,6 +349,8 @@ pub(crate) fn choose_current(context: &mut Context<'_>, conversation: Conversati
         Some(id) => {
             own_log::moved(context, &conversation, &ChannelId(id))?;
             conversation::set_channel(context, conversation, ChannelId(id))?;
+            // What was queued goes out there, whichever moved.
+            heart.stirred.insert(ChannelId(id));
             heal::show(context, conversation)
         }
         None => Ok(()),

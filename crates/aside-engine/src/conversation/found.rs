@@ -402,7 +402,7 @@ pub(crate) fn channel_is_made(
         set_state(context, conversation.id, State::Active)?;
     }
     heal::refound::made(heart, context, &row)?;
-    channel::choose_current(context, conversation.id)?;
+    channel::choose_current(heart, context, conversation.id)?;
     super::show_current(heart, context, conversation.id)?;
     // One's own other devices that were not founded with it.
     device::attend::one(heart, context, channel, device::attend::Haste::AtOnce)

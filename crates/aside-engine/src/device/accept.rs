@@ -33,6 +33,8 @@ const TRY_MS: i64 = 2_000;
 const TRIES_A_LOOK: i64 = 3;
 /// How long after its end an approval may still arrive, in milliseconds.
 const GRACE_MS: i64 = 60_000;
+/// How long a device that was let in waits for the account's keys, in milliseconds: the other device may be off meanwhile.
+const PATIENCE_MS: i64 = 86_400_000;
 /// What of the account's row is each device's own, or its server's.
 pub(super) const OWN_COLUMNS: &[&str] = &[
     "only_row",
@@ -50,6 +52,8 @@ pub(super) const OWN_COLUMNS: &[&str] = &[
 const NOT_THE_ACCOUNT: &str =
     "The server named other keys for this account than the link does. Nothing was taken from it; show a new link.";
 const REMOVED: &str = "The account's other devices removed this one again. Show a new link there.";
+const NOTHING_CAME: &str = "The other device let this one in and sent it nothing for a day. Remove this device in the \
+                            list there, and show a new link.";
 const ENDED: &str = "The other device declined, or the link was used already or has ended. Show a new link there.";
 
 /// What a new device is given: the account's row but for what is each device's own, and its certificate.
@@ -226,8 +230,13 @@ pub(crate) fn pump(heart: &mut Heart, context: &mut Context<'_>) -> Result<Optio
         return Ok(None);
     }
     let link = Link { server: linking.server, kind: ConnectionKind::Account };
-    if linking.state == State::Receiving && heart.links.get(&link).is_none_or(|state| state.ready) {
+    let patience_ms = ends_ms.saturating_add(PATIENCE_MS);
+    if linking.state == State::Receiving && now > patience_ms {
+        fail(context, NOTHING_CAME)?;
         return Ok(None);
+    }
+    if linking.state == State::Receiving && heart.links.get(&link).is_none_or(|state| state.ready) {
+        return Ok(Some(patience_ms));
     }
     if now < linking.next_try_ms {
         return Ok(Some(linking.next_try_ms));

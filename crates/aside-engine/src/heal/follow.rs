@@ -139,7 +139,7 @@ pub(crate) fn adopt(
         conversation::show_group(context, new.conversation, &group.members()?, &group.metadata()?)?;
         heart.groups.insert(winner, group);
     }
-    channel::choose_current(context, new.conversation)?;
+    channel::choose_current(heart, context, new.conversation)?;
     heart.stirred.insert(winner);
     Ok(())
 }

@@ -122,7 +122,7 @@ fn without_keys(
         timeline::note(context, id, &sender.address, &words)?;
     }
     ask_for_earlier(heart, context, letter)?;
-    channel::choose_current(context, id)?;
+    channel::choose_current(heart, context, id)?;
     let Some(row) = channel::find(context.db, &letter.channel)? else { return Ok(()) };
     heal::stop(heart, context, &row, Fault::MissingState)
 }
@@ -190,7 +190,7 @@ fn choose_channel(
     let Some(row) = channel::find(context.db, &letter.channel)? else { return Ok(()) };
     match known {
         Some(predecessor) => {
-            channel::choose_current(context, id)?;
+            channel::choose_current(heart, context, id)?;
             follow::adopt(heart, context, &row, predecessor)
         }
         // It may come after the conversation was founded anew.
@@ -202,7 +202,7 @@ fn choose_channel(
                 follow::set_predecessor(context, &letter.channel, predecessor)?;
             }
             follow::settle(heart, context, id, &[])?;
-            channel::choose_current(context, id)
+            channel::choose_current(heart, context, id)
         }
     }
 }

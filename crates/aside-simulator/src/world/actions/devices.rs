@@ -80,14 +80,19 @@ impl World {
                     return Some(());
                 }
                 let shown = self.devices.get(by)?.client.engine()?;
-                shown.device_link_is_registered(&link).ok()?.then_some(())?;
+                let is_registered = shown.device_link_is_registered(&link).ok()?;
+                // Whoever was set back since has forgotten it: the person finds that it does not work.
+                let is_forgotten = self.is_mending && self.ledger.restored.contains(&by);
+                (is_registered || is_forgotten).then_some(())?;
                 let name = format!("device {who}");
                 self.command(who, Command::Device(DeviceCommand::AcceptLink { link, name }));
                 Some(())
             }
             (None, None) if self.is_mending && device.tries < TRIES_MAX => {
                 let person = device.person;
-                let by = self.standing(person).first().copied()?;
+                // One of them may not know yet that it was revoked.
+                let standing = self.standing(person);
+                let by = standing.get(device.tries.checked_rem(standing.len())?).copied()?;
                 self.devices.get_mut(who)?.tries += 1;
                 let link = self.shown_link(by)?;
                 self.devices.get_mut(who)?.offer = Some((by, link));
