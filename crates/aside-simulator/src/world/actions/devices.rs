@@ -81,9 +81,9 @@ impl World {
                 }
                 let shown = self.devices.get(by)?.client.engine()?;
                 let is_registered = shown.device_link_is_registered(&link).ok()?;
-                // Whoever was set back since has forgotten it: the person finds that it does not work.
-                let is_forgotten = self.is_mending && self.ledger.restored.contains(&by);
-                (is_registered || is_forgotten).then_some(())?;
+                // Whoever was set back or taken out since never registers it: the person finds that it does not work.
+                let is_dead = self.ledger.restored.contains(&by) || self.is_revoked(by);
+                (is_registered || (self.is_mending && is_dead)).then_some(())?;
                 let name = format!("device {who}");
                 self.command(who, Command::Device(DeviceCommand::AcceptLink { link, name }));
                 Some(())
