@@ -89,7 +89,7 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 16] = [
+const MIXED: [(u64, &str); 17] = [
     (270, "whoever was away for longer than their KeyPackages last could never be added again"),
     (412, "a single expired KeyPackage of one device kept its whole account out of a group"),
     (134, "an older copy came back without its triggers, and told its other devices nothing any more"),
@@ -109,6 +109,7 @@ const MIXED: [(u64, &str); 16] = [
     (281, "a device that did not know the channel before kept to another one that all others had given up"),
     (326, "who was let in by a commit that all others refused waited for one of these to found the group anew"),
     (399, "who entered a log beside the current one did not say so before something else moved"),
+    (585, "a device waited for ever for the keys that the one that had let it in forgot to have sent"),
 ];
 
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.

@@ -33,8 +33,9 @@ const TRY_MS: i64 = 2_000;
 const TRIES_A_LOOK: i64 = 3;
 /// How long after its end an approval may still arrive, in milliseconds.
 const GRACE_MS: i64 = 60_000;
-/// How long a device that was let in waits for the account's keys, in milliseconds: the other device may be off meanwhile.
-const PATIENCE_MS: i64 = 86_400_000;
+/// How long after its end the keys may still arrive where the server has let this device in, in milliseconds. The other one
+/// has sent them at once, unless it forgot that it did as an older copy of itself.
+const KEYS_GRACE_MS: i64 = 24 * 3_600_000;
 /// What of the account's row is each device's own, or its server's.
 pub(super) const OWN_COLUMNS: &[&str] = &[
     "only_row",
@@ -52,8 +53,8 @@ pub(super) const OWN_COLUMNS: &[&str] = &[
 const NOT_THE_ACCOUNT: &str =
     "The server named other keys for this account than the link does. Nothing was taken from it; show a new link.";
 const REMOVED: &str = "The account's other devices removed this one again. Show a new link there.";
-const NOTHING_CAME: &str = "The other device let this one in and sent it nothing for a day. Remove this device in the \
-                            list there, and show a new link.";
+const NO_KEYS: &str = "The other device approved this one and sent nothing for a day: it may have been set back to an \
+     older copy of itself. Remove this one there, and show a new link.";
 const ENDED: &str = "The other device declined, or the link was used already or has ended. Show a new link there.";
 
 /// What a new device is given: the account's row but for what is each device's own, and its certificate.
@@ -229,14 +230,14 @@ pub(crate) fn pump(heart: &mut Heart, context: &mut Context<'_>) -> Result<Optio
         fail(context, "The link ended before it was approved. Show a new link on the other device.")?;
         return Ok(None);
     }
-    let link = Link { server: linking.server, kind: ConnectionKind::Account };
-    let patience_ms = ends_ms.saturating_add(PATIENCE_MS);
-    if linking.state == State::Receiving && now > patience_ms {
-        fail(context, NOTHING_CAME)?;
-        return Ok(None);
-    }
-    if linking.state == State::Receiving && heart.links.get(&link).is_none_or(|state| state.ready) {
-        return Ok(Some(patience_ms));
+    if linking.state == State::Receiving {
+        match heart.links.get(&Link { server: linking.server, kind: ConnectionKind::Account }) {
+            None => return Ok(None),
+            Some(state) if state.ready => {
+                return wait_for_keys(context, ends_ms.saturating_add(KEYS_GRACE_MS), state.in_flight.is_empty());
+            }
+            Some(_) => {}
+        }
     }
     if now < linking.next_try_ms {
         return Ok(Some(linking.next_try_ms));
@@ -249,6 +250,17 @@ pub(crate) fn pump(heart: &mut Heart, context: &mut Context<'_>) -> Result<Optio
         try_to_sign_in(heart, context, &linking);
     }
     Ok(Some(next))
+}
+
+/// Signed in: everything that the inbox holds has been read once nothing is asked for any more.
+fn wait_for_keys(context: &mut Context<'_>, until_ms: i64, is_read: bool) -> Result<Option<i64>, EngineError> {
+    if context.now.unix_ms < until_ms {
+        return Ok(Some(until_ms));
+    }
+    if is_read {
+        fail(context, NO_KEYS)?;
+    }
+    Ok(None)
 }
 
 fn ask_anonymously(heart: &mut Heart, context: &mut Context<'_>, linking: &Linking, is_look: bool) {
