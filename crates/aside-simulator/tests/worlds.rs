@@ -54,7 +54,7 @@ const DAMAGED: [(u64, &str); 26] = [
 ];
 
 /// Seeds that once broke a promise in worlds whose people link devices and take them out, under plan 2, and what it was.
-const DEVICES: [(u64, &str); 24] = [
+const DEVICES: [(u64, &str); 25] = [
     (3, "a new device was told of a group that its person had left, and waited to be added for ever"),
     (5, "a Welcome of somebody whom one's own devices had not named yet was forgotten"),
     (11, "a token that a revoked device had told outlived it, and its account could not be reached"),
@@ -79,6 +79,7 @@ const DEVICES: [(u64, &str); 24] = [
     (92, "a device was added by one that had less of the history than was promised"),
     (166, "an edit in the other one of two logs was not learnt from a history"),
     (179, "a device that was about to be added to a group that ended did not get what was said there"),
+    (37, "who came in behind a revocation did not know who was lost there, and nobody else could reach them"),
 ];
 
 /// Seeds that once broke a promise in worlds with somebody of ill will, under plan 2, and what it was.
