@@ -90,7 +90,7 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 16] = [
+const MIXED: [(u64, &str); 17] = [
     (134, "an older copy came back without its triggers, and told its other devices nothing any more"),
     (172, "whoever was set back could not open a Welcome for keys made since, and the log stayed closed to them"),
     (260, "of two logs the one whose Welcome an older copy could not open was never read"),
@@ -108,6 +108,7 @@ const MIXED: [(u64, &str); 16] = [
     (281, "a device that did not know the channel before kept to another one that all others had given up"),
     (326, "who was let in by a commit that all others refused waited for one of these to found the group anew"),
     (399, "who entered a log beside the current one did not say so before something else moved"),
+    (406, "who had moved on before a commit with ill will came kept no evidence of it"),
     (561, "the two halves of a group that was founded twice were to show the same edits"),
     (570, "an edit in one of two logs hid a later one in the other from who was given that by letter"),
 ];
