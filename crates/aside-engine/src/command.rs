@@ -198,7 +198,7 @@ impl Heart {
         let (_, conversation) = self.own(context, &message)?;
         check_text(&text)?;
         may_send(context, &conversation)?;
-        timeline::edit(context, &author, &message, &text)?;
+        timeline::edit(context, (&author, context.now.unix_ms), &message, &text)?;
         outbox::queue(context, conversation.id, &Content::Edit { target: message, text }, |_| None)?;
         self.stir(&conversation);
         Ok(Answer::Message(message))

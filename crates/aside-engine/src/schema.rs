@@ -106,6 +106,7 @@ CREATE TABLE intents (
     UNIQUE (channel, kind, subject)
 ) STRICT;
 CREATE INDEX intents_due ON intents (channel, due_ms);
+-- edited: when its author edited it last, by their clock; 0 where they did not.
 CREATE TABLE messages (
     id BLOB PRIMARY KEY, conversation BLOB NOT NULL, channel BLOB, seq INTEGER, position INTEGER NOT NULL,
     sender TEXT NOT NULL, own INTEGER NOT NULL, kind INTEGER NOT NULL, text TEXT NOT NULL, sent_ms INTEGER NOT NULL,

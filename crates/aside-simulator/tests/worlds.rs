@@ -54,7 +54,7 @@ const DAMAGED: [(u64, &str); 26] = [
 ];
 
 /// Seeds that once broke a promise in worlds whose people link devices and take them out, under plan 2, and what it was.
-const DEVICES: [(u64, &str); 24] = [
+const DEVICES: [(u64, &str); 25] = [
     (3, "a new device was told of a group that its person had left, and waited to be added for ever"),
     (5, "a Welcome of somebody whom one's own devices had not named yet was forgotten"),
     (11, "a token that a revoked device had told outlived it, and its account could not be reached"),
@@ -79,6 +79,7 @@ const DEVICES: [(u64, &str); 24] = [
     (92, "a device was added by one that had less of the history than was promised"),
     (166, "an edit in the other one of two logs was not learnt from a history"),
     (179, "a device that was about to be added to a group that ended did not get what was said there"),
+    (37, "who came in behind a revocation did not know who was lost there, and nobody else could reach them"),
 ];
 
 /// Seeds that once broke a promise in worlds with somebody of ill will, under plan 2, and what it was.
@@ -89,7 +90,7 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 17] = [
+const MIXED: [(u64, &str); 20] = [
     (270, "whoever was away for longer than their KeyPackages last could never be added again"),
     (412, "a single expired KeyPackage of one device kept its whole account out of a group"),
     (134, "an older copy came back without its triggers, and told its other devices nothing any more"),
@@ -110,6 +111,9 @@ const MIXED: [(u64, &str); 17] = [
     (326, "who was let in by a commit that all others refused waited for one of these to found the group anew"),
     (399, "who entered a log beside the current one did not say so before something else moved"),
     (585, "a device waited for ever for the keys that the one that had let it in forgot to have sent"),
+    (406, "who had moved on before a commit with ill will came kept no evidence of it"),
+    (561, "the two halves of a group that was founded twice were to show the same edits"),
+    (570, "an edit in one of two logs hid a later one in the other from who was given that by letter"),
 ];
 
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.

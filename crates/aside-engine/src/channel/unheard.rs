@@ -6,7 +6,11 @@ use crate::error::EngineError;
 use aside_mls::Member;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::{ChannelId, DeviceId};
+use minicbor::{Decode, Encode};
 use rusqlite::{Connection, OptionalExtension, params};
+
+/// Lost devices that a Welcome letter names, at most.
+const TOLD_MAX: u32 = 64;
 
 /// The commit at `seq`, of `adder`, added these, or gave them a fresh leaf.
 pub(crate) fn added<'a>(
@@ -61,6 +65,61 @@ pub(crate) fn lose(
         .prepare_cached("UPDATE unheard SET lost = 1 WHERE channel = ? AND adder = ? AND lost = 0 RETURNING address")?;
     let rows = statement.query_map(params![channel.0, adder.0], |row| row.get::<_, String>(0))?;
     rows.map(|row| row?.parse().map_err(|_| EngineError::Damaged { what: "address" })).collect()
+}
+
+/// A lost device, as a Welcome letter tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Lost {
+    #[n(0)]
+    pub address: AccountAddress,
+    #[n(1)]
+    pub device: DeviceId,
+    /// Who added it, and is revoked.
+    #[n(2)]
+    pub adder: DeviceId,
+    /// The entry by which it was added.
+    #[n(3)]
+    pub since: u64,
+}
+
+/// The lost devices of a channel but for one that is just being told, so many that they fit into a letter.
+pub(crate) fn all_lost(db: &Connection, channel: &ChannelId, except: &DeviceId) -> Result<Vec<Lost>, EngineError> {
+    let sql = "SELECT address, device, adder, since_seq FROM unheard
+               WHERE channel = ? AND device <> ? AND lost = 1 ORDER BY device LIMIT ?";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params![channel.0, except.0, TOLD_MAX], |row| {
+        let (device, adder) = (DeviceId(row.get(1)?), DeviceId(row.get(2)?));
+        Ok((row.get::<_, String>(0)?, device, adder, unsql(row.get(3)?)))
+    })?;
+    rows.map(|row| {
+        let (address, device, adder, since) = row?;
+        let address = address.parse().map_err(|_| EngineError::Damaged { what: "address" })?;
+        Ok(Lost { address, device, adder, since })
+    })
+    .collect()
+}
+
+/// Whoever let this device in told it who is lost. That counts for leaves of the group only.
+pub(crate) fn told_lost(
+    context: &Context<'_>,
+    channel: &ChannelId,
+    told: &[Lost],
+    members: &[Member],
+) -> Result<(), EngineError> {
+    let mut statement = context.db.prepare_cached(
+        "INSERT INTO unheard (channel, device, address, adder, since_seq, lost) VALUES (?, ?, ?, ?, ?, 1)
+         ON CONFLICT DO NOTHING",
+    )?;
+    let is_in = |lost: &&Lost| {
+        members
+            .iter()
+            .map(|member| &member.credential)
+            .any(|it| it.address == lost.address && it.certificate.device == lost.device)
+    };
+    for Lost { address, device, adder, since } in told.iter().filter(is_in).take(TOLD_MAX as usize) {
+        statement.execute(params![channel.0, device.0, address.to_string(), adder.0, sql(*since)])?;
+    }
+    Ok(())
 }
 
 /// Somebody's lost devices in a channel.

@@ -61,6 +61,22 @@ pub(crate) fn adders_are_out(
     Ok(())
 }
 
+/// This device has entered a group where others are lost: it may reach whom nobody there could. Its own account's are
+/// looked after by whoever attends to the group.
+pub(crate) fn find_lost(
+    context: &mut Context<'_>,
+    (id, channel): (ConversationId, &ChannelId),
+    members: &[Member],
+) -> Result<(), EngineError> {
+    let people: BTreeSet<&AccountAddress> = members.iter().map(|member| &member.credential.address).collect();
+    for address in people {
+        if !unheard::lost(context.db, channel, address)?.is_empty() {
+            look_up(context, id, address)?;
+        }
+    }
+    Ok(())
+}
+
 /// Asks for somebody's KeyPackages after a while, unless that is under way. Who cannot be reached from here may be from
 /// another member.
 fn look_up(context: &mut Context<'_>, id: ConversationId, member: &AccountAddress) -> Result<(), EngineError> {

@@ -368,7 +368,7 @@ fn places(messages: &Rows) -> Vec<(MessageId, i64)> {
 }
 
 /// Messages that are here already may have been edited or taken back where this device was not in: in the other one of two
-/// logs, or before it was.
+/// logs, or before it was. Of edits in two logs the later one stands, by their author's clock.
 fn take_changes(context: &Context<'_>, id: ConversationId, messages: &Rows) -> Result<(), EngineError> {
     let columns = ["id", "text", "edited", "deleted"].map(|name| messages.column(name));
     let [ids, texts, edited, deleted] = columns;
@@ -380,9 +380,9 @@ fn take_changes(context: &Context<'_>, id: ConversationId, messages: &Rows) -> R
                 let sql = format!("UPDATE messages SET text = '', deleted = 1, edited = 0 {is}");
                 context.db.prepare_cached(&sql)?.execute(params![message, id])?;
             }
-            (Value::Integer(1), _) => {
-                let sql = format!("UPDATE messages SET text = ?, edited = 1 {is} AND edited = 0");
-                context.db.prepare_cached(&sql)?.execute(params![text, message, id])?;
+            (Value::Integer(edited_ms @ 1..), _) => {
+                let sql = format!("UPDATE messages SET text = ?, edited = ? {is} AND edited < ?2");
+                context.db.prepare_cached(&sql)?.execute(params![text, edited_ms, message, id])?;
             }
             _ => {}
         }

@@ -169,6 +169,12 @@ pub(crate) fn is_edited_since(
     Ok(edits.iter().any(|(id, ..)| id == edit) && edits.last().is_some_and(|(id, ..)| id != edit))
 }
 
+/// When its author sent a content, by their clock, if it is kept here.
+pub(crate) fn sent_ms(db: &Connection, id: &MessageId) -> Result<Option<i64>, EngineError> {
+    let mut statement = db.prepare_cached("SELECT MAX(sent_ms) FROM contents WHERE id = ?")?;
+    Ok(statement.query_row(params![id], |row| row.get(0))?)
+}
+
 /// What a content acts on, if it does on one.
 pub(super) fn target_of(body: &[u8]) -> Option<MessageId> {
     match MimiContent::decode(body).and_then(|mimi| Content::from_mimi(&mimi)).ok()? {

@@ -4,7 +4,7 @@
 
 use super::fault::{self, Fault, Remedy, Standing};
 use super::letter::{HealLetter, NotIn, ReAdd, Reach, Why};
-use super::{gap, refound};
+use super::{evidence, gap, refound};
 use crate::Heart;
 use crate::channel::{self, Channel, Live, end, outbox};
 use crate::contact;
@@ -48,6 +48,8 @@ pub(crate) fn stop(
     // A channel that was given up is not healed; what else stands in it is asked for.
     if refound::successor_of(context.db, channel)?.is_some() {
         if channel.live == Live::Yes {
+            // Who did it did it, though the conversation goes on elsewhere.
+            evidence::keep(context, channel, &fault)?;
             gap::open_endless(heart, context, channel, &fault)?;
         }
         context.db.prepare_cached("UPDATE channels SET live = 0 WHERE id = ?")?.execute(params![channel.id.0])?;

@@ -7,7 +7,7 @@ use crate::Heart;
 use crate::channel::{self, Live, unheard};
 use crate::contact::{self};
 use crate::context::Context;
-use crate::conversation::{self, ConversationId, IsAdmin, State};
+use crate::conversation::{self, ConversationId, IsAdmin, State, replace};
 use crate::error::EngineError;
 use crate::group::ask;
 use crate::heal::refound::{self, Predecessor};
@@ -90,6 +90,7 @@ pub(super) fn join(
         conversation::touch(context, id)?;
     }
     heart.stirred.insert(letter.channel);
+    replace::find_lost(context, (id, &letter.channel), &members)?;
     device::attend::one(heart, context, letter.channel, device::attend::Haste::OthersFirst)
 }
 
@@ -169,6 +170,7 @@ fn begin(
         unheard::by_founder(context, place, &sender.certificate.device, members)?;
     }
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
+    unheard::told_lost(context, &letter.channel, letter.lost.as_deref().unwrap_or_default(), members)?;
     if let (Some(identity), Some(joined)) = (&heart.identity, letter.joined) {
         answer::note_join(context, &letter.channel, &identity.address, joined.min(letter.anchor.seq))?;
     }

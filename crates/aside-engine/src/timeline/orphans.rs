@@ -6,6 +6,7 @@ use crate::content::mimi::MimiContent;
 use crate::content::{Content, MessageId};
 use crate::context::Context;
 use crate::error::EngineError;
+use crate::heal;
 use rusqlite::{Connection, params};
 
 /// For so many days they are kept; a message that comes later than that is one that expired.
@@ -35,6 +36,11 @@ pub(super) fn keep(
     Ok(())
 }
 
+/// Whether what is here of a message is of a later edit than one of that time.
+fn is_edited_after(db: &Connection, message: &MessageId, at_ms: i64) -> Result<bool, EngineError> {
+    Ok(db.prepare_cached("SELECT 1 FROM messages WHERE id = ? AND edited > ?")?.exists(params![message, at_ms])?)
+}
+
 /// A message has come: what waited for it takes effect, in its order.
 pub(crate) fn catch_up(context: &mut Context<'_>, message: &MessageId) -> Result<(), EngineError> {
     let mut statement =
@@ -55,7 +61,13 @@ pub(crate) fn catch_up(context: &mut Context<'_>, message: &MessageId) -> Result
         let author = author.parse().map_err(|_| EngineError::Damaged { what: "author" })?;
         let damaged = |_| EngineError::Damaged { what: "kept content" };
         match Content::from_mimi(&MimiContent::decode(&content).map_err(damaged)?).map_err(damaged)? {
-            Content::Edit { target, text } => edit(context, &author, &target, &text)?,
+            Content::Edit { target, text } => {
+                // The message may have come with the words of a later edit, which stands in another log.
+                let at_ms = heal::content::sent_ms(context.db, &id)?.unwrap_or(0);
+                if !is_edited_after(context.db, &target, at_ms)? {
+                    edit(context, (&author, at_ms), &target, &text)?;
+                }
+            }
             Content::Delete { target } => delete(context, &author, &target)?,
             Content::Reaction { target, emoji } => react(context, &author, &target, &emoji, &id)?,
             _ => {}

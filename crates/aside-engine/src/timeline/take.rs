@@ -61,7 +61,7 @@ pub(crate) fn take(
         {
             Ok(())
         }
-        Content::Edit { target, text } => edit(context, &taken.author, &target, &text),
+        Content::Edit { target, text } => edit(context, (&taken.author, taken.sent_ms), &target, &text),
         Content::Delete { target } => delete(context, &taken.author, &target),
         Content::Reaction { target, emoji } => react(context, &taken.author, &target, &emoji, &taken.id),
         Content::Receipt(receipt) => receipts::take(context, channel, taken, &receipt),
@@ -133,10 +133,10 @@ fn insert(
     Ok(is_own)
 }
 
-/// Replaces an author's words.
+/// Replaces an author's words, at a time by their clock.
 pub(crate) fn edit(
     context: &mut Context<'_>,
-    author: &AccountAddress,
+    (author, at_ms): (&AccountAddress, i64),
     target: &MessageId,
     text: &str,
 ) -> Result<(), EngineError> {
@@ -144,10 +144,11 @@ pub(crate) fn edit(
     if owned.sender != *author || owned.is_deleted {
         return Ok(());
     }
-    context
-        .db
-        .prepare_cached("UPDATE messages SET text = ?, edited = 1 WHERE id = ?")?
-        .execute(params![text, target])?;
+    context.db.prepare_cached("UPDATE messages SET text = ?, edited = ? WHERE id = ?")?.execute(params![
+        text,
+        at_ms.max(1),
+        target
+    ])?;
     context.changed(Change::Message(*target));
     context.changed(Change::Conversation(owned.conversation));
     Ok(())

@@ -277,17 +277,20 @@ fn check_words(
     (place, sides): (&Place, &[Side]),
     logged: &BTreeMap<MessageId, BTreeSet<(ChannelId, u64)>>,
 ) -> Result<(), String> {
-    let mut first: BTreeMap<&MessageId, (&str, String)> = BTreeMap::new();
+    // Of a group that somebody founded a second time, each half has its own words.
+    let is_one = is_one(world, place, sides.iter().filter(|side| side.is_in()));
+    let mut first: BTreeMap<(Option<ChannelId>, &MessageId), (&str, String)> = BTreeMap::new();
     // Whoever missed something may have missed an edit.
     let inside = sides.iter().filter(|side| side.is_in() && !side.rows.iter().any(is_loss));
     for side in inside {
+        let half = side.channels.first().map(|it| it.channel).filter(|_| !is_one);
         for row in side.rows.iter().filter(|row| row.kind == MessageKind::Text) {
             let positions = logged.get(&row.id).into_iter().flatten();
             if !positions.into_iter().all(|position| was_there_since(world, seen, side.who, *position)) {
                 continue;
             }
             let words = words(row);
-            let (name, other) = first.entry(&row.id).or_insert_with(|| (&side.name, words.clone()));
+            let (name, other) = first.entry((half, &row.id)).or_insert_with(|| (&side.name, words.clone()));
             if *other != words {
                 return Err(format!("{name} and {} read {place:?} differently: {other} against {words}", side.name));
             }
