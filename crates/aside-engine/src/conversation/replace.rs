@@ -28,8 +28,11 @@ const REPLACE_WITHIN_MS: i64 = 30_000;
 pub(crate) fn devices_are_out(context: &mut Context<'_>, member: &AccountAddress) -> Result<(), EngineError> {
     contact::tokens::prefer_standing(context, member)?;
     for id in contact::keys::conversations_with(context.db, member)? {
-        let mut logs = channel::logs(context.db, &id)?.into_iter().map(|log| is_deserted(context, &log.id, member));
-        if logs.any(|is_deserted| matches!(is_deserted, Ok(true))) {
+        let mut is_any = false;
+        for log in channel::logs(context.db, &id)? {
+            is_any |= may_be_deserted(context, &log.id, member)?;
+        }
+        if is_any {
             look_up(context, id, member)?;
         }
     }
@@ -85,16 +88,46 @@ fn look_up(context: &mut Context<'_>, id: ConversationId, member: &AccountAddres
     job::add_once_at(context, server, &Job::FetchToReplace(id, member.clone()), due_ms)
 }
 
-/// Whether all that is known of somebody in a log is revoked.
-fn is_deserted(context: &Context<'_>, log: &ChannelId, member: &AccountAddress) -> Result<bool, EngineError> {
-    let roster = channel::roster(context.db, log)?.into_iter();
-    let theirs: Vec<DeviceId> = roster.filter(|it| it.address == *member).map(|it| it.device).collect();
-    for device in &theirs {
-        if !contact::keys::is_revoked(context.db, member, device)? {
+/// Whether all devices that somebody was heard by in a log are revoked, if there are any.
+fn may_be_deserted(context: &Context<'_>, log: &ChannelId, member: &AccountAddress) -> Result<bool, EngineError> {
+    let roster = channel::roster(context.db, log)?;
+    are_revoked(context, member, roster.iter().filter(|it| it.address == *member).map(|it| it.device))
+}
+
+fn are_revoked(
+    context: &Context<'_>,
+    member: &AccountAddress,
+    devices: impl IntoIterator<Item = DeviceId>,
+) -> Result<bool, EngineError> {
+    for device in devices {
+        if !contact::keys::is_revoked(context.db, member, &device)? {
             return Ok(false);
         }
     }
-    Ok(!theirs.is_empty())
+    Ok(true)
+}
+
+/// Whether nobody of somebody's devices can take the revoked ones out of a log: all that were heard are revoked, or, where
+/// none was, all that have a leaf. One that has a leaf and was never heard may not know of it.
+fn is_deserted(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    log: &ChannelId,
+    member: &AccountAddress,
+) -> Result<bool, EngineError> {
+    if !may_be_deserted(context, log, member)? {
+        return Ok(false);
+    }
+    if channel::roster(context.db, log)?.iter().any(|it| it.address == *member) {
+        return Ok(true);
+    }
+    let Some(group) = channel::take_group(heart, context, log)? else { return Ok(false) };
+    let members = group.members();
+    heart.groups.insert(*log, group);
+    let credentials = members?.into_iter().map(|leaf| leaf.credential);
+    let theirs: Vec<DeviceId> =
+        credentials.filter(|one| one.address == *member).map(|one| one.certificate.device).collect();
+    Ok(!theirs.is_empty() && are_revoked(context, member, theirs)?)
 }
 
 /// The directory answered: their devices get fresh leaves where they are lost, or where a revoked one has their place. A
@@ -114,7 +147,7 @@ pub(crate) fn fetched(
     let newcomers = newcomers_of(heart, context, (id, member), &fetched)?;
     for log in channel::logs(context.db, &id)?.into_iter().filter(|log| log.live == Live::Yes) {
         let lost = unheard::lost(context.db, &log.id, member)?;
-        let is_deserted = is_deserted(context, &log.id, member)?;
+        let is_deserted = is_deserted(heart, context, &log.id, member)?;
         // One that is in a deserted log and has never said a word there may not know of it, either.
         let is_meant = |newcomer: &Newcomer| is_deserted || lost.contains(&newcomer.recipient.device);
         let mut meant = newcomers.iter().map(|(newcomer, _)| newcomer).filter(|it| is_meant(it)).peekable();
