@@ -140,6 +140,8 @@ pub(crate) struct Heart {
     receipts_due: BTreeMap<ChannelId, i64>,
     /// When the home server was last asked which devices there are.
     attended_day: u32,
+    /// How far this device has got with looking at its contacts' accounts.
+    contact_round: contact::round::Round,
     /// When the other devices were last asked for everything.
     asked_for_all_day: u32,
     /// Only with a planted defect: cursors that are written one transaction too late.
@@ -172,6 +174,7 @@ impl Engine {
             stirred: Default::default(),
             receipts_due: BTreeMap::new(),
             attended_day: 0,
+            contact_round: Default::default(),
             asked_for_all_day: 0,
             late_cursors: BTreeMap::new(),
             // An earlier run may have ended between overwriting a secret and emptying the log of it.

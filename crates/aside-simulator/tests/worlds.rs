@@ -90,7 +90,7 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 20] = [
+const MIXED: [(u64, &str); 22] = [
     (270, "whoever was away for longer than their KeyPackages last could never be added again"),
     (412, "a single expired KeyPackage of one device kept its whole account out of a group"),
     (134, "an older copy came back without its triggers, and told its other devices nothing any more"),
@@ -110,6 +110,11 @@ const MIXED: [(u64, &str); 20] = [
     (281, "a device that did not know the channel before kept to another one that all others had given up"),
     (326, "who was let in by a commit that all others refused waited for one of these to found the group anew"),
     (399, "who entered a log beside the current one did not say so before something else moved"),
+    (562, "a contact who had nothing to write never heard of a revocation by a device that did not know them"),
+    (
+        534,
+        "only a revoked device of somebody was in a group, and that was looked at before anybody there had heard of it",
+    ),
     (585, "a device waited for ever for the keys that the one that had let it in forgot to have sent"),
     (406, "who had moved on before a commit with ill will came kept no evidence of it"),
     (561, "the two halves of a group that was founded twice were to show the same edits"),

@@ -12,6 +12,7 @@ pub(crate) mod notice;
 pub(crate) mod own_token;
 pub(crate) mod report;
 pub(crate) mod requests;
+pub(crate) mod round;
 mod row;
 pub(crate) mod tokens;
 mod words;

@@ -20,6 +20,7 @@ pub(crate) mod sync;
 
 use crate::Heart;
 use crate::account::Identity;
+use crate::contact;
 use crate::context::Context;
 use crate::error::{CommandError, EngineError};
 use crate::inbox;
@@ -174,6 +175,8 @@ impl Heart {
         sync::send(self, context)?;
         bundle::send(self, context)?;
         attend::daily(self, context)?;
-        link::expire(self, context)
+        let link = link::expire(self, context)?;
+        let look = contact::round::go_on(self, context)?;
+        Ok([link, look].into_iter().flatten().min())
     }
 }

@@ -148,7 +148,16 @@ impl World {
         let earlier = self.devices.iter().filter(|device| device.person == person).count();
         let name = if earlier == 0 { format!("p{person}") } else { format!("p{person}/{}", earlier + 1) };
         let client = Client::new(name, self.dice.fork(), defects)?;
-        self.devices.push(Device { person, client, is_away: false, id: None, offer: None, copy: None, tries: 0 });
+        self.devices.push(Device {
+            person,
+            client,
+            is_away: false,
+            id: None,
+            offer: None,
+            copy: None,
+            tries: 0,
+            given_up: 0,
+        });
         self.report.devices += 1;
         Ok(self.devices.len() - 1)
     }
@@ -269,6 +278,7 @@ impl World {
         let Some(device) = self.devices.get_mut(who) else { return };
         let broken = device.client.handle(now, input, crash);
         if !broken.is_empty() {
+            device.given_up += usize::from(self.is_mending);
             let line = format!("{} loses {} connections ({crash:?})", device.name(), broken.len());
             self.note(|| line);
         }

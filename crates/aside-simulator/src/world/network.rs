@@ -17,11 +17,16 @@ fn kind(link: Link) -> core::ConnectionKind {
     }
 }
 
+/// After so many connections that it gave up a device that comes to no rest is taken for one that no server lets in.
+const GIVEN_UP_MAX: usize = 200;
+
 impl World {
     /// Starts what is down, or opens a connection that is wanted. `true` if anything was done.
     pub(super) fn connect_one(&mut self, who: usize) -> bool {
-        // One that was taken out, and cannot prove it to itself, would try to sign in until the end of time.
-        let is_out = self.is_mending && self.is_revoked(who);
+        // One that was taken out, and cannot prove it to itself, would try to sign in until the end of time, also where only
+        // whoever did it, and is never seen again, could know of it.
+        let is_refused = self.devices.get(who).is_some_and(|device| device.given_up > GIVEN_UP_MAX);
+        let is_out = self.is_mending && (is_refused || self.is_revoked(who));
         let Some(device) = self.devices.get_mut(who).filter(|device| !device.is_away) else { return false };
         if !device.client.is_running() {
             let started = device.client.start();

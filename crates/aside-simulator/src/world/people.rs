@@ -60,6 +60,8 @@ pub(crate) struct Device {
     pub copy: Option<Copy>,
     /// Links that it was offered after the troubles.
     pub tries: usize,
+    /// Connections that it gave up after the troubles.
+    pub given_up: usize,
 }
 
 impl Device {
