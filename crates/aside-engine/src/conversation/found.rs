@@ -116,9 +116,7 @@ pub(crate) fn fetched(
         Ok(_) => {}
         // A group is founded without them once the others have been waited for.
         Err(Unfit::Stale) if ask_again(context, (id, member))? => return Ok(()),
-        Err(Unfit::Stale) => {
-            return fetch_failed(heart, context, (id, member), STALE);
-        }
+        Err(Unfit::Stale) => return fetch_failed(heart, context, (id, member), STALE),
         Err(Unfit::No(why)) => return fetch_failed(heart, context, (id, member), &why),
     }
     if let Some((conversation, channel)) = standing_group(context, id)? {

@@ -90,8 +90,12 @@ fn look_up(context: &mut Context<'_>, id: ConversationId, member: &AccountAddres
 
 /// Whether all devices that somebody was heard by in a log are revoked, if there are any.
 fn may_be_deserted(context: &Context<'_>, log: &ChannelId, member: &AccountAddress) -> Result<bool, EngineError> {
-    let roster = channel::roster(context.db, log)?;
-    are_revoked(context, member, roster.iter().filter(|it| it.address == *member).map(|it| it.device))
+    are_revoked(context, member, heard(context, log, member)?)
+}
+
+fn heard(context: &Context<'_>, log: &ChannelId, member: &AccountAddress) -> Result<Vec<DeviceId>, EngineError> {
+    let roster = channel::roster(context.db, log)?.into_iter();
+    Ok(roster.filter(|it| it.address == *member).map(|it| it.device).collect())
 }
 
 fn are_revoked(
@@ -115,11 +119,9 @@ fn is_deserted(
     log: &ChannelId,
     member: &AccountAddress,
 ) -> Result<bool, EngineError> {
-    if !may_be_deserted(context, log, member)? {
-        return Ok(false);
-    }
-    if channel::roster(context.db, log)?.iter().any(|it| it.address == *member) {
-        return Ok(true);
+    let heard = heard(context, log, member)?;
+    if !heard.is_empty() {
+        return are_revoked(context, member, heard);
     }
     let Some(group) = channel::take_group(heart, context, log)? else { return Ok(false) };
     let members = group.members();

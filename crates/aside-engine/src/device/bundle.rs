@@ -98,7 +98,7 @@ pub(crate) fn owe(
     conversation: ConversationId,
     (channel, cut_seq): (ChannelId, u64),
 ) -> Result<(), EngineError> {
-    if own_log::find(context.db)?.is_some_and(|own| own.id == conversation) {
+    if own_log::is_it(context.db, &conversation)? {
         return owe_snapshot(context, device);
     }
     context

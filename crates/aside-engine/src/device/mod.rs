@@ -3,8 +3,7 @@
 //!
 //! [`link`] is what the old device does when a new one is linked, [`accept`] what the new one does; [`bundle`] carries
 //! what the new one is given, [`attend`] puts it into every conversation; [`sync`] keeps them alike from then on, in a
-//! log of their own, [`own_log`];
-//! [`revoke`] takes one out.
+//! log of their own, [`own_log`]; [`revoke`] takes one out.
 
 pub(crate) mod accept;
 pub(crate) mod attend;
@@ -112,7 +111,7 @@ pub(crate) fn missed(
     context: &mut Context<'_>,
     channel: &crate::channel::Channel,
 ) -> Result<(), EngineError> {
-    let is_own = own_log::find(context.db)?.is_some_and(|own| own.id == channel.conversation);
+    let is_own = own_log::is_it(context.db, &channel.conversation)?;
     let today = context.now.day();
     if is_own && heart.asked_for_all_day != today {
         heart.asked_for_all_day = today;

@@ -9,6 +9,7 @@ use crate::conversation::{self, ConversationId};
 use crate::error::EngineError;
 use crate::inbox::welcome::Welcomes;
 use crate::job::{self, Job, NewChannel};
+use crate::view::ConversationKind;
 use aside_mls::{GroupId, Metadata};
 use aside_protocol::channel::{Position, first_head};
 use aside_protocol::id::ChannelId;
@@ -22,6 +23,11 @@ pub(crate) fn find(db: &Connection) -> Result<Option<conversation::Conversation>
     let id: Option<ConversationId> =
         db.prepare_cached("SELECT id FROM conversations WHERE kind = 2")?.query_row([], |row| row.get(0)).optional()?;
     id.map_or(Ok(None), |id| conversation::find(db, &id))
+}
+
+/// Whether a conversation is the devices' own.
+pub(crate) fn is_it(db: &Connection, id: &ConversationId) -> Result<bool, EngineError> {
+    Ok(conversation::find(db, id)?.is_some_and(|row| row.kind == ConversationKind::Own))
 }
 
 /// Another device has put this one into the devices' own conversation, by a log that may not be the first one: two devices

@@ -245,7 +245,7 @@ pub(crate) fn take(
     seq: u64,
     bytes: &[u8],
 ) -> Result<(), EngineError> {
-    let is_own = own_log::find(context.db)?.is_some_and(|own| own.id == channel.conversation);
+    let is_own = own_log::is_it(context.db, &channel.conversation)?;
     let Ok(batch) = stored::<Vec<Item>>(bytes, "items") else { return Ok(()) };
     if !is_own {
         return Ok(());
@@ -264,7 +264,7 @@ pub(crate) fn echoed(
     content: &[u8],
     seq: u64,
 ) -> Result<(), EngineError> {
-    if own_log::find(context.db)?.is_none_or(|own| own.id != conversation) {
+    if !own_log::is_it(context.db, &conversation)? {
         return Ok(());
     }
     let content = MimiContent::decode(content).ok().map(|mimi| Content::from_mimi(&mimi));

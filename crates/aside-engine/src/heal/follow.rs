@@ -8,9 +8,9 @@ use crate::Heart;
 use crate::channel::{self, Channel, outbox};
 use crate::context::{Context, to_store};
 use crate::conversation::{self, ConversationId};
+use crate::device::own_log;
 use crate::error::EngineError;
 use crate::heal::letter::Why;
-use crate::view::ConversationKind;
 use crate::{inbox, timeline};
 use aside_mls::Group;
 use aside_protocol::address::AccountAddress;
@@ -163,7 +163,7 @@ pub(crate) fn settle(
         ranked.push((generation(context.db, id)?, Reverse(*id)));
     }
     // The devices' own conversation has one log only: its order decides.
-    let is_own = conversation::find(context.db, &conversation)?.is_some_and(|row| row.kind == ConversationKind::Own);
+    let is_own = own_log::is_it(context.db, &conversation)?;
     let is_one = |age: u32| age > 0 || is_own;
     let Some((_, Reverse(winner))) = ranked.iter().max().copied().filter(|(age, _)| is_one(*age)) else {
         return Ok(None);
@@ -211,7 +211,7 @@ fn tell(
     culprit: Option<&AccountAddress>,
 ) -> Result<(), EngineError> {
     let Some(own) = heart.identity.as_ref().map(|identity| identity.address.clone()) else { return Ok(()) };
-    if conversation::find(context.db, &new.conversation)?.is_some_and(|row| row.kind == ConversationKind::Own) {
+    if own_log::is_it(context.db, &new.conversation)? {
         return Ok(());
     }
     let why = match predecessor.why {

@@ -46,10 +46,7 @@ pub(super) fn join(
         }
         Err(_) => return not_joined(context, sender, id),
     };
-    let known = match &letter.predecessor {
-        Some(predecessor) if channel::find(context.db, &predecessor.channel)?.is_some() => Some(predecessor),
-        Some(_) | None => None,
-    };
+    let known = letter.leads_from(context.db)?;
     let is_of_inviter = match ask::pending(context.db, id)? {
         Some((link, _)) => group.members()?.iter().any(|member| member.credential.root_key == link.root_key),
         None => true,
@@ -96,11 +93,7 @@ pub(super) fn join(
 
 /// Whether nothing has to be judged of a group before this device enters it but who let it in.
 fn may_ask_anew(context: &Context<'_>, letter: &WelcomeLetter, id: ConversationId) -> Result<bool, EngineError> {
-    let leads_on = match &letter.predecessor {
-        Some(predecessor) => channel::find(context.db, &predecessor.channel)?.is_some(),
-        None => false,
-    };
-    Ok(!leads_on && ask::pending(context.db, id)?.is_none())
+    Ok(letter.leads_from(context.db)?.is_none() && ask::pending(context.db, id)?.is_none())
 }
 
 /// The keys that a Welcome is for are not here, as on a device that was set back to an older copy of itself. It has a leaf

@@ -29,7 +29,7 @@ use aside_protocol::inbox::DeliveryToken;
 use aside_protocol::link::ServerPin;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 /// A device's inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -133,6 +133,16 @@ pub(crate) struct WelcomeLetter {
     /// To a device of the adder's own account: which conversation it is.
     #[n(20)]
     pub(super) own: Option<OwnWelcome>,
+}
+
+impl WelcomeLetter {
+    /// What the channel was founded in place of, if this device knows that one.
+    pub(super) fn leads_from(&self, db: &Connection) -> Result<Option<&Predecessor>, EngineError> {
+        match &self.predecessor {
+            Some(predecessor) if channel::find(db, &predecessor.channel)?.is_some() => Ok(Some(predecessor)),
+            Some(_) | None => Ok(None),
+        }
+    }
 }
 
 /// What one device of an account tells another of a conversation that it puts it into.
@@ -323,18 +333,12 @@ fn follow_own(
             let title = own.peer.as_ref().map_or("", |peer| peer.name.as_str());
             conversation::insert(context, own.conversation, title, own.peer.as_ref(), State::Pending)?;
         }
-        Some(row) if row.state.is_out() && row.state != State::Leaving && goes_on(context, letter)? => return Ok(()),
+        Some(row) if row.state.is_out() && row.state != State::Leaving && letter.leads_from(context.db)?.is_some() => {
+            return Ok(());
+        }
         Some(_) => {}
     }
     follow(heart, context, sender, letter, own.conversation)
-}
-
-/// Whether a Welcome leads on from a channel that this device knows.
-fn goes_on(context: &Context<'_>, letter: &WelcomeLetter) -> Result<bool, EngineError> {
-    match &letter.predecessor {
-        Some(predecessor) => Ok(channel::find(context.db, &predecessor.channel)?.is_some()),
-        None => Ok(false),
-    }
 }
 
 /// Writes down who began a direct conversation, and how to reach them.
