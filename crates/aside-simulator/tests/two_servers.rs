@@ -300,3 +300,30 @@ fn of_a_persons_devices_the_other_one_gives_the_fresh_leaf_even_with_everybody_e
     }
     assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }
+
+#[test]
+fn who_could_not_be_reached_before_their_link_ended_is_said_and_another_link_reaches_them() {
+    let mut calm = Calm::on_servers(8, &[0, 1]);
+    let first = calm.engine(1).unwrap().contact_links().unwrap().remove(0);
+    // The home server of who asks is down: the keys are there, and the letter waits.
+    calm.stop_server(0);
+    let Some(Answer::Conversation(id)) = calm.command(0, Command::AddContact { link: first.link }) else { panic!() };
+    calm.settle();
+    calm.command(0, Command::SendText { conversation: id, text: "too early".into(), reply_to: None });
+    calm.command(1, Command::WithdrawContactLink { link: first.id });
+    calm.settle();
+    calm.start_server(0);
+    calm.live(60);
+    let them = |calm: &Calm| calm.contacts(0).into_iter().next().unwrap();
+    assert_eq!(them(&calm).state, ContactState::Failed);
+    assert!(them(&calm).failure.unwrap().contains("ask them for a new one"));
+    assert!(calm.timeline(1).is_empty());
+
+    let Some(Answer::ContactLink { link, .. }) = calm.command(1, Command::MakeFreshContactLink) else { panic!() };
+    calm.settle();
+    calm.command(0, Command::AddContact { link });
+    calm.live(60);
+    say(&mut calm, 0, id, "now");
+    assert_eq!(them(&calm).state, ContactState::Active);
+    assert_eq!(calm.texts(1), ["too early", "now"]);
+}

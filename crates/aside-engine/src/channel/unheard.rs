@@ -67,6 +67,16 @@ pub(crate) fn lose(
     rows.map(|row| row?.parse().map_err(|_| EngineError::Damaged { what: "address" })).collect()
 }
 
+/// Nothing that was sent to somebody arrived: none of their unheard devices knows of the channel. Returns whether there is any.
+pub(crate) fn lose_all(
+    context: &Context<'_>,
+    channel: &ChannelId,
+    address: &AccountAddress,
+) -> Result<bool, EngineError> {
+    let sql = "UPDATE unheard SET lost = 1 WHERE channel = ? AND address = ?";
+    Ok(context.db.prepare_cached(sql)?.execute(params![channel.0, address.to_string()])? > 0)
+}
+
 /// A lost device, as a Welcome letter tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Lost {

@@ -12,10 +12,11 @@ use aside_protocol::key::PublicKey;
 use aside_protocol::link::{ContactLink, LinkSecret};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-/// How long a contact link works.
-const LINK_DAYS: u32 = 30;
+/// How long a contact link works: what was begun with it gets through though either side is off for weeks meanwhile. The
+/// server keeps no token with an end for more than 90 days, by its own clock.
+const LINK_DAYS: u32 = 85;
 /// A link is handed out again while it has at least so many days left.
-const LINK_DAYS_LEFT_MIN: u32 = 14;
+const LINK_DAYS_LEFT_MIN: u32 = 60;
 /// Links that work at the same time.
 const LINKS_MAX: u32 = 100;
 

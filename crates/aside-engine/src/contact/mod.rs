@@ -92,6 +92,12 @@ pub(crate) fn add(
         verified: false,
         name: None,
     };
+    // A log that they were never told of stands: they get in with what was said there.
+    if conversation::replace::find_unheard(context, id, &link.address)? {
+        put(context, &Contact { state: State::Active, ..contact })?;
+        conversation::replace::look_up(context, id, &link.address)?;
+        return Ok(id);
+    }
     put(context, &contact)?;
     begin(context, id, &link.address, &Job::FetchKeyPackages(id, link.address.clone()), server)?;
     Ok(id)

@@ -1,7 +1,7 @@
 //! The tokens by which somebody's inboxes take letters. Their devices may have told several, and one that a revoked device
 //! told may never have reached its server.
 
-use super::{Contact, find, keys, put};
+use super::{Contact, State, find, keys, put};
 use crate::Heart;
 use crate::channel;
 use crate::context::Context;
@@ -54,4 +54,18 @@ pub(crate) fn readdress(heart: &Heart, context: &mut Context<'_>, id: JobId) -> 
         Some(token) => job::change(context, id, &Job::Deliver(Delivery { token: *token, ..delivery })),
         None => Ok(()),
     }
+}
+
+/// The contact to whom a letter goes, if they were added by a link and never heard from: it is what tells them of us.
+pub(crate) fn unheard(context: &Context<'_>, id: JobId, delivery: &Delivery) -> Result<Option<Contact>, EngineError> {
+    let Some(server) = job::server(context, id)? else { return Ok(None) };
+    let address = AccountAddress { name: delivery.account.clone(), server: server::pin(context.db, server)?.address };
+    Ok(find(context.db, &address)?.filter(|contact| contact.introduction.is_some()))
+}
+
+/// A letter is given up. Of somebody who was never heard from the person learns that nothing of what they write arrives.
+pub(crate) fn given_up(context: &mut Context<'_>, id: JobId, delivery: &Delivery) -> Result<(), EngineError> {
+    let Some(contact) = unheard(context, id, delivery)? else { return Ok(()) };
+    let why = "their link ended before they could be reached: ask them for a new one";
+    put(context, &Contact { state: State::Failed, failure: Some(why.into()), ..contact })
 }

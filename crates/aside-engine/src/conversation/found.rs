@@ -346,7 +346,8 @@ fn found(
     for newcomer in &newcomers {
         channel::add_recipient(context, channel, &newcomer.recipient)?;
     }
-
+    let told = newcomers.iter().map(|newcomer| (&newcomer.recipient.address, newcomer.recipient.device));
+    channel::unheard::added(context, (&channel, 0), &identity.device(), told)?;
     for (newcomer, _) in later {
         set_adding(context, conversation.id, &newcomer.recipient.address)?;
         intent::want(context, channel, &Intent::Add(newcomer))?;

@@ -80,9 +80,27 @@ pub(crate) fn find_lost(
     Ok(())
 }
 
+/// The letters that would have told somebody of a log were given up: all devices of theirs that were never heard there are
+/// lost. `false`: there is none.
+pub(crate) fn find_unheard(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    member: &AccountAddress,
+) -> Result<bool, EngineError> {
+    let mut is_any = false;
+    for log in channel::logs(context.db, &id)?.into_iter().filter(|log| log.live == Live::Yes) {
+        is_any |= unheard::lose_all(context, &log.id, member)?;
+    }
+    Ok(is_any)
+}
+
 /// Asks for somebody's KeyPackages after a while, unless that is under way. Who cannot be reached from here may be from
 /// another member.
-fn look_up(context: &mut Context<'_>, id: ConversationId, member: &AccountAddress) -> Result<(), EngineError> {
+pub(crate) fn look_up(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    member: &AccountAddress,
+) -> Result<(), EngineError> {
     let Some(Reach { server, .. }) = grow::reach(context, id, member)? else { return Ok(()) };
     let due_ms = context.now.unix_ms.saturating_add(context.random_ms(REPLACE_WITHIN_MS));
     job::add_once_at(context, server, &Job::FetchToReplace(id, member.clone()), due_ms)

@@ -241,6 +241,9 @@ fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal:
     if let Some(Job::FetchTree(arriving)) = &wanted {
         return tree::lost(context, id, arriving);
     }
+    if let Some(Job::Deliver(delivery)) = &wanted {
+        contact::tokens::given_up(context, id, delivery)?;
+    }
     let is_by_name = matches!(wanted, Some(Job::FindByName(..)));
     if let Some(Job::FetchKeyPackages(conversation, member) | Job::FindByName(conversation, member)) = wanted {
         let why = match refusal {
@@ -270,6 +273,8 @@ fn may_be_early(context: &mut Context<'_>, id: JobId) -> Result<bool, EngineErro
         Some(Job::FetchKeyPackages(_, member)) => contact::find(context.db, &member)?
             .filter(|contact| contact.state == contact::State::Active && contact.introduction.is_none())
             .map(|_| EARLY_FETCHES_MAX),
+        // A link's token was known when their keys were fetched with it.
+        Some(Job::Deliver(delivery)) if contact::tokens::unheard(context, id, &delivery)?.is_some() => None,
         Some(Job::Deliver(_) | Job::FetchOwnKeyPackages(_) | Job::FetchForSuccessor(..) | Job::FetchToReplace(..)) => {
             Some(EARLY_DELIVERIES_MAX)
         }

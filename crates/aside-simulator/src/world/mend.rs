@@ -48,6 +48,10 @@ impl World {
                 _ => break,
             }
         }
+        // The last round may have been the one in which the last thing was done.
+        if self.is_at_rest() {
+            return;
+        }
         let unsettled: Vec<String> = self
             .in_use()
             .into_iter()
