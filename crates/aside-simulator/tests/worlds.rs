@@ -90,7 +90,11 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 21] = [
+const MIXED: [(u64, &str); 25] = [
+    (167, "a link ended while the letter that it was for waited, and nobody heard of it"),
+    (225, "a conversation was begun by a link that had ended when its letter went out"),
+    (492, "whoever had been added later bore witness that nothing had been said before"),
+    (711, "a message expired whose author had left, and only somebody who came later was asked for it"),
     (270, "whoever was away for longer than their KeyPackages last could never be added again"),
     (412, "a single expired KeyPackage of one device kept its whole account out of a group"),
     (134, "an older copy came back without its triggers, and told its other devices nothing any more"),

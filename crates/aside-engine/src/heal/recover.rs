@@ -2,7 +2,7 @@
 //! what is gone for good.
 
 use super::gap::{self, Gap};
-use super::give::UNREACHED_MAX;
+use super::give::{self, UNREACHED_MAX};
 use super::letter::{Ask, Give, HealLetter, Named, Reach};
 use super::{content, count, fault, line, refound, request};
 use crate::Heart;
@@ -85,8 +85,7 @@ enum Verdict {
 }
 
 fn look(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: Vec<Gap>) -> Result<(), EngineError> {
-    let accounts: BTreeSet<String> =
-        request::accounts(heart, context, &row.id)?.iter().map(ToString::to_string).collect();
+    let accounts = request::accounts(heart, context, &row.id)?;
     let (mut gone, mut to_ask, mut whole) = (Vec::new(), Vec::new(), 0_u32);
     for gap in gaps {
         match judge(heart, context, row, &gap, &accounts)? {
@@ -154,26 +153,47 @@ fn judge(
     context: &Context<'_>,
     row: &Channel,
     gap: &Gap,
-    accounts: &BTreeSet<String>,
+    accounts: &BTreeSet<AccountAddress>,
 ) -> Result<Verdict, EngineError> {
     let answers = gap::answers(context.db, gap.id)?;
     let told: BTreeSet<&String> =
         answers.iter().filter(|(_, through)| *through >= gap.to).map(|(account, _)| account).collect();
-    let of_members = told.iter().filter(|account| accounts.contains(**account)).count();
+    // Whoever became a member later cannot know that nothing is missing.
+    let knowing = there_since(context, row, gap.from, accounts)?;
+    let told_by = |accounts: &BTreeSet<AccountAddress>| {
+        accounts.iter().filter(|account| told.contains(&account.to_string())).count()
+    };
+    let (of_members, of_knowing) = (told_by(accounts), told_by(&knowing));
     let is_missing = gap::is_missing(context.db, gap.id)?;
-    let witnesses = accounts.len().min(WITNESSES);
+    let witnesses = knowing.len().min(WITNESSES);
     let is_late = gap.asks >= ROUNDS_MIN
         && context.now.unix_ms >= gap.since_ms.saturating_add(heart.options.heal.gap_patience_ms);
     let have_all_told = of_members >= accounts.len() && !accounts.is_empty();
     let may_come = is_missing && have_all_told && may_come(heart, context, row, gap, &told, is_late)?;
     Ok(match is_missing {
-        false if of_members >= witnesses.max(1) => Verdict::Whole,
+        false if of_knowing >= witnesses.max(1) => Verdict::Whole,
         // Whoever wrote it has answered, and has it no more; or what is awaited was nothing to read.
         true if have_all_told && (!may_come || (is_late && is_wordless(context, gap)?)) => Verdict::Gone,
-        false if is_late && (of_members > 0 || gap.is_seen_to_end) => Verdict::Whole,
+        false if is_late && (of_knowing > 0 || gap.is_seen_to_end) => Verdict::Whole,
         _ if is_late => Verdict::Unanswered,
         _ => Verdict::Ask,
     })
+}
+
+/// The accounts that were members before an entry, as far as this device knows.
+fn there_since(
+    context: &Context<'_>,
+    row: &Channel,
+    seq: u64,
+    accounts: &BTreeSet<AccountAddress>,
+) -> Result<BTreeSet<AccountAddress>, EngineError> {
+    let mut there = BTreeSet::new();
+    for account in accounts {
+        if give::joined_at(context, &row.id, account)? <= seq {
+            there.insert(account.clone());
+        }
+    }
+    Ok(there)
 }
 
 fn ask(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, gaps: &[Gap]) -> Result<(), EngineError> {
