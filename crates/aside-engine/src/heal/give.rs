@@ -215,19 +215,12 @@ pub(crate) fn joined_at(context: &Context<'_>, id: &ChannelId, address: &Account
     Ok(seq.map_or(0, crate::context::unsql))
 }
 
-/// The entry by which a device of somebody else's got its first leaf, if it may never have heard of it.
-pub(crate) fn in_since(
-    context: &Context<'_>,
-    row: &Channel,
-    recipient: &Recipient,
-) -> Result<Option<u64>, EngineError> {
-    let members = conversation::members(context.db, row.conversation)?;
-    let is_only = members.iter().any(|member| member.address == recipient.address && member.devices == 1);
+/// From which entry on a device of somebody else's that gets a leaf may lack what was said. It may have had one that it never
+/// heard of, whose adder this device does not know: then it is since its account is a member.
+pub(crate) fn in_since(context: &Context<'_>, row: &Channel, recipient: &Recipient) -> Result<u64, EngineError> {
     match unheard::since(context.db, &row.id, &recipient.device)? {
-        Some(since) if since < row.position.seq => Ok(Some(since)),
-        // Whoever was added before this device was, or before it lost its state.
-        _ if is_only => joined_at(context, &row.id, &recipient.address).map(Some),
-        _ => Ok(None),
+        Some(since) if since < row.position.seq => Ok(since),
+        _ => joined_at(context, &row.id, &recipient.address),
     }
 }
 

@@ -187,7 +187,7 @@ pub(crate) fn release(
             predecessor: refound::predecessor_of(context.db, &row.id)?,
             joined: Some(give::joined_at(context, &row.id, &recipient.address)?).filter(|joined| *joined > 0),
             // One's own are told by letters what they missed.
-            since: give::in_since(context, row, &recipient)?
+            since: Some(give::in_since(context, row, &recipient)?)
                 .filter(|since| recipient.address != identity.address && *since < row.position.seq),
             lost: Some(unheard::all_lost(context.db, &row.id, &recipient.device)?).filter(|lost| !lost.is_empty()),
             own: (recipient.address == identity.address).then(|| OwnWelcome {
