@@ -9,6 +9,7 @@ use crate::error::{CommandError, EngineError};
 use crate::heal;
 use crate::inbox::{early, welcome};
 use crate::input::Change;
+use crate::timeline;
 use aside_protocol::address::AccountAddress;
 use rusqlite::{Connection, params};
 
@@ -53,7 +54,7 @@ fn drop_one(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineE
         let sql = "UPDATE conversations SET request = NULL, hidden = 1,
                    read_position = MAX(read_position, next_position - 1) WHERE id = ?";
         context.db.prepare_cached(sql)?.execute(params![id])?;
-        return Ok(());
+        return timeline::note_read(context, id, i64::MAX);
     }
     context.db.execute("DELETE FROM contacts WHERE conversation = ? AND state = 3", params![id])?;
     for table in ["messages", "members"] {
@@ -146,5 +147,6 @@ pub(crate) fn remove(heart: &Heart, context: &mut Context<'_>, address: &Account
              read_position = MAX(read_position, next_position - 1) WHERE id = ?3",
         params![conversation::State::Paused as i64, conversation::State::Request as i64, id],
     )?;
+    timeline::note_read(context, id, i64::MAX)?;
     Ok(())
 }

@@ -334,6 +334,7 @@ fn write_history(heart: &mut Heart, context: &mut Context<'_>, history: &History
     let before = order::Before::of(context, id, &messages)?;
     rows::write(context.db, "messages", &["conversation"], &history.messages, &own, Existing::Keep)?;
     before.settle(context, &given)?;
+    sync::follow_cursor(context, id, &messages)?;
     rows::write(context.db, "reactions", &[], &history.reactions, &[], Existing::Keep)?;
     take_changes(context, id, &history.messages)?;
     for message in messages {

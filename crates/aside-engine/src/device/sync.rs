@@ -12,6 +12,7 @@ use super::{accept, own_log};
 use crate::Heart;
 use crate::channel::{Channel, outbox};
 use crate::contact;
+use crate::content::MessageId;
 use crate::content::mimi::MimiContent;
 use crate::content::{Content, OWN_BYTES_MAX};
 use crate::context::{Context, sql, stored, to_store, unsql};
@@ -185,26 +186,17 @@ fn item(db: &Connection, key: &str) -> Result<Item, EngineError> {
 /// A conversation as the other devices shall have it.
 pub(crate) fn chat(db: &Connection, id: &ConversationId) -> Result<Option<Chat>, EngineError> {
     let Some(row) = conversation::find(db, id)? else { return Ok(None) };
-    let mut statement = db.prepare_cached(
-        "SELECT channel, MAX(seq) FROM messages
-         WHERE conversation = ? AND position <= ? AND channel IS NOT NULL AND seq IS NOT NULL GROUP BY channel",
-    )?;
     let cursor = |row: &rusqlite::Row<'_>| Ok(Cursor { channel: ChannelId(row.get(0)?), seq: unsql(row.get(1)?) });
-    let mut read: Vec<Cursor> =
-        statement.query_map(params![id, row.read_position], cursor)?.collect::<Result<_, _>>()?;
     let mut statement = db.prepare_cached(
-        "SELECT r.channel, r.seen_seq, r.cleared_seq FROM read_cursors r JOIN channels c ON c.id = r.channel
-         WHERE c.conversation = ?",
+        "SELECT channel, seen_seq, cleared_seq FROM read_cursors WHERE channel IN
+         (SELECT id FROM channels WHERE conversation = ?1 UNION SELECT channel FROM messages WHERE conversation = ?1)",
     )?;
     let known = statement
         .query_map(params![id], |row| Ok((ChannelId(row.get(0)?), unsql(row.get(1)?), unsql(row.get(2)?))))?
         .collect::<Result<Vec<_>, _>>()?;
-    for (channel, seen, _) in &known {
-        match read.iter_mut().find(|cursor| cursor.channel == *channel) {
-            Some(cursor) => cursor.seq = cursor.seq.max(*seen),
-            None => read.push(Cursor { channel: *channel, seq: *seen }),
-        }
-    }
+    let mut read: Vec<Cursor> =
+        known.iter().map(|(channel, seen, _)| Cursor { channel: *channel, seq: *seen }).collect();
+    read.retain(|cursor| cursor.seq > 0);
     let mut cleared: Vec<Cursor> =
         known.iter().map(|(channel, _, cleared)| Cursor { channel: *channel, seq: *cleared }).collect();
     if row.is_hidden {
@@ -503,9 +495,26 @@ pub(crate) fn is_cleared(db: &Connection, channel: &ChannelId, seq: u64) -> Resu
     Ok(statement.exists(params![channel.0, sql(seq)])?)
 }
 
-/// A message stands here that the person may have read on another device.
-pub(crate) fn follow_cursor(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
-    quietly(context, &id, |context| advance(context, id))
+/// Messages stand here now. The person may have read them on another device; or they stand above what was read here, in
+/// places that were kept free for them or as history, and nobody has read them.
+pub(crate) fn follow_cursor(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    messages: &[MessageId],
+) -> Result<(), EngineError> {
+    quietly(context, &id, |context| {
+        let mut unread = context.db.prepare_cached(
+            "UPDATE conversations SET read_position = m.position - 1 FROM messages m
+             WHERE m.id = ? AND conversations.id = m.conversation AND m.position <= conversations.read_position
+             AND m.own = 0 AND m.kind = 0 AND NOT EXISTS
+             (SELECT 1 FROM read_cursors r WHERE r.channel = m.channel AND r.seen_seq >= m.seq)",
+        )?;
+        for message in messages {
+            unread.execute(params![message])?;
+        }
+        drop(unread);
+        advance(context, id)
+    })
 }
 
 /// Changes a conversation as another device did: the others need not hear of it. What this person changed before and

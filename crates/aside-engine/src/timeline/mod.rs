@@ -5,7 +5,7 @@ mod receipts;
 mod take;
 
 pub(crate) use orphans::catch_up;
-pub(crate) use receipts::{due as receipts_due, seen as mark_seen};
+pub(crate) use receipts::{due as receipts_due, note_read, seen as mark_seen};
 pub(crate) use take::{Taken, delete, edit, react, take};
 
 use crate::channel::Channel;

@@ -50,6 +50,7 @@ pub(crate) fn seen(
         )?
         // One's own words that are not in the log yet stand below everything: what comes before them is not seen yet.
         .execute(params![through, id])?;
+    note_read(context, id, through)?;
     context.changed(Change::Conversation(id));
     context.changed(Change::State);
     let mut statement = context.db.prepare_cached(
@@ -68,6 +69,21 @@ pub(crate) fn seen(
             schedule(heart, context, channel);
         }
     }
+    Ok(())
+}
+
+/// Notes how far each log was read, by what stands in the timeline up to a position. What takes an earlier place later, and
+/// stands behind that in its log, was not read by anybody: all devices count it alike.
+pub(crate) fn note_read(context: &Context<'_>, id: ConversationId, through: i64) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached(
+            "INSERT INTO read_cursors (channel, seen_seq)
+             SELECT channel, MAX(seq) FROM messages
+             WHERE conversation = ? AND position <= ? AND channel IS NOT NULL AND seq IS NOT NULL GROUP BY channel
+             ON CONFLICT DO UPDATE SET seen_seq = MAX(seen_seq, excluded.seen_seq)",
+        )?
+        .execute(params![id, through])?;
     Ok(())
 }
 

@@ -125,7 +125,7 @@ fn insert(
             sent_ms,
             reply_to
         ])?;
-    sync::follow_cursor(context, conversation)?;
+    sync::follow_cursor(context, conversation, &[id])?;
     // Through another channel of the conversation, what was said about it may have come first.
     orphans::catch_up(context, &id)?;
     touch(context, conversation)?;
