@@ -90,7 +90,10 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 25] = [
+const MIXED: [(u64, &str); 28] = [
+    (561, "two who were both set back founded their conversation anew, and one had no keys for the other's"),
+    (478, "a device whose Welcome by a revoked sister was refused lacked what was said while nobody knew since when"),
+    (710, "what came late to a place above what was read counted as read on one device only"),
     (167, "a link ended while the letter that it was for waited, and nobody heard of it"),
     (225, "a conversation was begun by a link that had ended when its letter went out"),
     (492, "whoever had been added later bore witness that nothing had been said before"),

@@ -91,9 +91,11 @@ pub(super) fn join(
     device::attend::one(heart, context, letter.channel, device::attend::Haste::OthersFirst)
 }
 
-/// Whether nothing has to be judged of a group before this device enters it but who let it in.
+/// Whether nothing has to be judged of a group before this device enters it but who let it in: of two people, who founded
+/// their conversation anew may.
 fn may_ask_anew(context: &Context<'_>, letter: &WelcomeLetter, id: ConversationId) -> Result<bool, EngineError> {
-    Ok(letter.leads_from(context.db)?.is_none() && ask::pending(context.db, id)?.is_none())
+    let is_new = letter.conversation.is_none() || letter.leads_from(context.db)?.is_none();
+    Ok(is_new && ask::pending(context.db, id)?.is_none())
 }
 
 /// The keys that a Welcome is for are not here, as on a device that was set back to an older copy of itself. It has a leaf
@@ -116,7 +118,7 @@ fn without_keys(
         timeline::note(context, id, &sender.address, &words)?;
     }
     ask_for_earlier(heart, context, letter)?;
-    channel::choose_current(heart, context, id)?;
+    choose_channel(heart, context, (id, letter), letter.leads_from(context.db)?)?;
     let Some(row) = channel::find(context.db, &letter.channel)? else { return Ok(()) };
     heal::stop(heart, context, &row, Fault::MissingState)
 }
