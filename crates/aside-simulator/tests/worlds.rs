@@ -90,7 +90,7 @@ const HOSTILE: [(u64, &str); 3] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 24] = [
+const MIXED: [(u64, &str); 25] = [
     (270, "whoever was away for longer than their KeyPackages last could never be added again"),
     (412, "a single expired KeyPackage of one device kept its whole account out of a group"),
     (134, "an older copy came back without its triggers, and told its other devices nothing any more"),
@@ -121,6 +121,7 @@ const MIXED: [(u64, &str); 24] = [
     (154, "a device that was put into a group that its person was leaving was owed what was said after that"),
     (325, "a device that was still being linked forgot to tell of one that it linked itself"),
     (80, "who was let in together with another one did not know that this one was lost once their adder was revoked"),
+    (406, "who was led out of a group by ill will, and those with them, were held to what the others did without them"),
 ];
 
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.
