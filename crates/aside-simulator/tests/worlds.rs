@@ -83,10 +83,11 @@ const DEVICES: [(u64, &str); 25] = [
 ];
 
 /// Seeds that once broke a promise in worlds with somebody of ill will, under plan 2, and what it was.
-const HOSTILE: [(u64, &str); 3] = [
+const HOSTILE: [(u64, &str); 4] = [
     (17, "who had asked for a fresh leaf and was removed from the next channel was brought back by a late answer"),
     (45, "a rival channel that was not followed was told as a conversation that could not be joined"),
     (75, "an heir who had begun to leave took somebody else for the heir, and the group was never founded anew"),
+    (79, "an admin and the heir founded a group anew at the same time, and each stayed in their own"),
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
