@@ -83,14 +83,15 @@ const DEVICES: [(u64, &str); 25] = [
 ];
 
 /// Seeds that once broke a promise in worlds with somebody of ill will, under plan 2, and what it was.
-const HOSTILE: [(u64, &str); 3] = [
+const HOSTILE: [(u64, &str); 4] = [
     (17, "who had asked for a fresh leaf and was removed from the next channel was brought back by a late answer"),
     (45, "a rival channel that was not followed was told as a conversation that could not be joined"),
     (75, "an heir who had begun to leave took somebody else for the heir, and the group was never founded anew"),
+    (79, "an admin and the heir founded a group anew at the same time, and each stayed in their own"),
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 28] = [
+const MIXED: [(u64, &str); 32] = [
     (561, "two who were both set back founded their conversation anew, and one had no keys for the other's"),
     (478, "a device whose Welcome by a revoked sister was refused lacked what was said while nobody knew since when"),
     (710, "what came late to a place above what was read counted as read on one device only"),
@@ -125,6 +126,10 @@ const MIXED: [(u64, &str); 28] = [
     (585, "a device waited for ever for the keys that the one that had let it in forgot to have sent"),
     (570, "an edit in one of two logs hid a later one in the other from who was given that by letter"),
     (720, "whoever had no letter to send never heard that the device they wrote to was revoked"),
+    (154, "a device that was put into a group that its person was leaving was owed what was said after that"),
+    (325, "a device that was still being linked forgot to tell of one that it linked itself"),
+    (80, "who was let in together with another one did not know that this one was lost once their adder was revoked"),
+    (406, "who was led out of a group by ill will, and those with them, were held to what the others did without them"),
 ];
 
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.

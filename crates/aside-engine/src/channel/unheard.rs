@@ -9,7 +9,7 @@ use aside_protocol::id::{ChannelId, DeviceId};
 use minicbor::{Decode, Encode};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Lost devices that a Welcome letter names, at most.
+/// Unheard devices that a Welcome letter names, at most.
 const TOLD_MAX: u32 = 64;
 
 /// The commit at `seq`, of `adder`, added these, or gave them a fresh leaf.
@@ -77,57 +77,63 @@ pub(crate) fn lose_all(
     Ok(context.db.prepare_cached(sql)?.execute(params![channel.0, address.to_string()])? > 0)
 }
 
-/// A lost device, as a Welcome letter tells of it.
+/// An unheard device, as a Welcome letter tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct Lost {
+pub(crate) struct Unheard {
     #[n(0)]
     pub address: AccountAddress,
     #[n(1)]
     pub device: DeviceId,
-    /// Who added it, and is revoked.
+    /// Who added it.
     #[n(2)]
     pub adder: DeviceId,
     /// The entry by which it was added.
     #[n(3)]
     pub since: u64,
+    /// Whether whoever added it is revoked and out.
+    #[n(4)]
+    pub is_lost: bool,
 }
 
-/// The lost devices of a channel but for one that is just being told, so many that they fit into a letter.
-pub(crate) fn all_lost(db: &Connection, channel: &ChannelId, except: &DeviceId) -> Result<Vec<Lost>, EngineError> {
-    let sql = "SELECT address, device, adder, since_seq FROM unheard
-               WHERE channel = ? AND device <> ? AND lost = 1 ORDER BY device LIMIT ?";
+/// The unheard devices of a channel but for one that is just being told, the lost ones first, so many that they fit into a
+/// letter.
+pub(crate) fn all(db: &Connection, channel: &ChannelId, except: &DeviceId) -> Result<Vec<Unheard>, EngineError> {
+    let sql = "SELECT address, device, adder, since_seq, lost FROM unheard
+               WHERE channel = ? AND device <> ? ORDER BY lost DESC, device LIMIT ?";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(params![channel.0, except.0, TOLD_MAX], |row| {
         let (device, adder) = (DeviceId(row.get(1)?), DeviceId(row.get(2)?));
-        Ok((row.get::<_, String>(0)?, device, adder, unsql(row.get(3)?)))
+        Ok((row.get::<_, String>(0)?, device, adder, unsql(row.get(3)?), row.get(4)?))
     })?;
     rows.map(|row| {
-        let (address, device, adder, since) = row?;
+        let (address, device, adder, since, is_lost) = row?;
         let address = address.parse().map_err(|_| EngineError::Damaged { what: "address" })?;
-        Ok(Lost { address, device, adder, since })
+        Ok(Unheard { address, device, adder, since, is_lost })
     })
     .collect()
 }
 
-/// Whoever let this device in told it who is lost. That counts for leaves of the group only.
-pub(crate) fn told_lost(
+/// Whoever let this device in told it who has not been heard: it may come to be the only one who can help those whose adder
+/// is revoked later, such as those who were let in together with it. That counts for leaves of the group only.
+pub(crate) fn told(
     context: &Context<'_>,
     channel: &ChannelId,
-    told: &[Lost],
+    told: &[Unheard],
     members: &[Member],
 ) -> Result<(), EngineError> {
     let mut statement = context.db.prepare_cached(
-        "INSERT INTO unheard (channel, device, address, adder, since_seq, lost) VALUES (?, ?, ?, ?, ?, 1)
+        "INSERT INTO unheard (channel, device, address, adder, since_seq, lost) VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT DO NOTHING",
     )?;
-    let is_in = |lost: &&Lost| {
+    let is_in = |one: &&Unheard| {
         members
             .iter()
             .map(|member| &member.credential)
-            .any(|it| it.address == lost.address && it.certificate.device == lost.device)
+            .any(|it| it.address == one.address && it.certificate.device == one.device)
     };
-    for Lost { address, device, adder, since } in told.iter().filter(is_in).take(TOLD_MAX as usize) {
-        statement.execute(params![channel.0, device.0, address.to_string(), adder.0, sql(*since)])?;
+    for one in told.iter().filter(is_in).take(TOLD_MAX as usize) {
+        let (address, adder) = (one.address.to_string(), one.adder.0);
+        statement.execute(params![channel.0, one.device.0, address, adder, sql(one.since), one.is_lost])?;
     }
     Ok(())
 }

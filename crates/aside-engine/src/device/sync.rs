@@ -142,8 +142,13 @@ fn wait(heart: &Heart, context: &Context<'_>) -> Result<(), EngineError> {
     let (own, others): (Vec<_>, Vec<_>) = standing.into_iter().partition(|device| Some(device.id) == own);
     if accept::is_under_way(context.db)? {
         // What else was written down is not a person's doing: the rest of what the others have is on its way. How far was
-        // read only grows.
-        context.db.execute("DELETE FROM unsynced WHERE in_flight = 0 AND item NOT LIKE 'chats:%'", [])?;
+        // read only grows; and of a device that this one has linked meanwhile nobody else can tell.
+        let linker = heart.identity.as_ref().map(|identity| identity.device().0);
+        context.db.execute(
+            "DELETE FROM unsynced WHERE in_flight = 0 AND item NOT LIKE 'chats:%'
+             AND item NOT IN (SELECT 'devices:' || hex(device) FROM devices WHERE linked_by = ?)",
+            params![linker],
+        )?;
         return Ok(());
     }
     match own.is_empty() || others.is_empty() {

@@ -47,7 +47,7 @@ pub(crate) fn judge(
     let fault = fault::of_channel(context.db, &old.id)?;
     let may = match &row.peer {
         Some(peer) => peer == sender,
-        None => may_found(heart, context, &old, sender, fault.as_ref())?,
+        None => may_found(heart, context, &old, (sender, predecessor), fault.as_ref())?,
     };
     let waits = fault.is_some_and(|standing| standing.fault.remedy() == fault::Remedy::Person && !standing.is_chosen);
     // Whoever is leaving says so in the new channel, where nobody has heard it yet.
@@ -64,14 +64,16 @@ fn may_found(
     heart: &mut Heart,
     context: &mut Context<'_>,
     old: &Channel,
-    sender: &AccountAddress,
+    (sender, predecessor): (&AccountAddress, &Predecessor),
     fault: Option<&Standing>,
 ) -> Result<bool, EngineError> {
     let culprit = fault.and_then(|standing| standing.fault.culprit());
     if fault.is_some_and(|standing| standing.fault.stuck_at().is_some())
         && let Some(agreed) = Agreed::of(heart, context, old, culprit)?
     {
-        return Ok(agreed.rank(sender).is_some());
+        // An heir says that it is one: its channel yields to an admin's.
+        let is_admin = agreed.metadata.is_admin(sender);
+        return Ok(agreed.rank(sender).is_some() && (is_admin || predecessor.by_heir));
     }
     let members = conversation::members(context.db, old.conversation)?;
     Ok(members.iter().any(|member| member.address == *sender && member.is_admin && Some(sender) != culprit))
@@ -118,7 +120,9 @@ pub(crate) fn set_predecessor(
 }
 
 /// The conversation moves to the new channel, or to a rival of it: of all that were founded anew the one with the most
-/// predecessors wins, and of these the one with the lowest id. So everybody ends in the same one, whatever comes first.
+/// predecessors wins, of these one that no heir founded, and of these the one with the lowest id. So everybody ends in the
+/// same one, whatever comes first. Whoever has followed an admin does not follow an heir any more: the heir must go there,
+/// too.
 pub(crate) fn adopt(
     heart: &mut Heart,
     context: &mut Context<'_>,
@@ -160,15 +164,16 @@ pub(crate) fn settle(
     in_use.retain(|(id, is_live)| *is_live || also.contains(id));
     let mut ranked = Vec::new();
     for (id, _) in &in_use {
-        ranked.push((generation(context.db, id)?, Reverse(*id)));
+        let by_heir = refound::predecessor_of(context.db, id)?.is_some_and(|predecessor| predecessor.by_heir);
+        ranked.push((generation(context.db, id)?, !by_heir, Reverse(*id)));
     }
     // The devices' own conversation has one log only: its order decides.
     let is_own = own_log::is_it(context.db, &conversation)?;
     let is_one = |age: u32| age > 0 || is_own;
-    let Some((_, Reverse(winner))) = ranked.iter().max().copied().filter(|(age, _)| is_one(*age)) else {
+    let Some((.., Reverse(winner))) = ranked.iter().max().copied().filter(|(age, ..)| is_one(*age)) else {
         return Ok(None);
     };
-    let has_rival = ranked.iter().any(|(age, Reverse(id))| *age > 0 && !also.contains(id));
+    let has_rival = ranked.iter().any(|(age, _, Reverse(id))| *age > 0 && !also.contains(id));
     for (id, _) in in_use.into_iter().filter(|(id, _)| *id != winner) {
         give_up(heart, context, &id, &winner)?;
         end_of_stopped(heart, context, &id)?;

@@ -56,6 +56,9 @@ pub(crate) struct Predecessor {
     /// How often the conversation had been founded anew when it came into that channel, for who does not know it.
     #[n(5)]
     pub generation: Option<u32>,
+    /// Whether the heir founded it in the place of admins who did not: a channel that an admin founds outranks it.
+    #[n(6)]
+    pub by_heir: bool,
 }
 
 /// The channel that took this one's place.
@@ -244,6 +247,7 @@ pub(super) fn begin(heart: &mut Heart, context: &mut Context<'_>, standing: &Sta
         why,
         culprit: culprit.map(|address| (address, statement)),
         generation: Some(follow::generation(context.db, &row.id)?),
+        by_heir: false,
     };
     if conversation.kind == ConversationKind::Own {
         fault::tried(context, standing, None)?;
@@ -403,7 +407,9 @@ pub(super) fn found_if_complete(
             Some(_) | None => return Ok(()),
         },
     };
-    found(heart, context, &conversation, &predecessor, (metadata, newcomers))
+    let own = heart.identity.as_ref().map(|identity| &identity.address);
+    let by_heir = metadata.as_ref().zip(own).is_some_and(|(metadata, own)| !metadata.is_admin(own));
+    found(heart, context, &conversation, &Predecessor { by_heir, ..predecessor }, (metadata, newcomers))
 }
 
 /// An admin may leave out who cannot be reached; whoever stands in for the admins takes everybody along.

@@ -165,7 +165,7 @@ fn begin(
         unheard::by_founder(context, place, &sender.certificate.device, members)?;
     }
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
-    unheard::told_lost(context, &letter.channel, letter.lost.as_deref().unwrap_or_default(), members)?;
+    unheard::told(context, &letter.channel, letter.unheard.as_deref().unwrap_or_default(), members)?;
     if let (Some(identity), Some(joined)) = (&heart.identity, letter.joined) {
         answer::note_join(context, &letter.channel, &identity.address, joined.min(letter.anchor.seq))?;
     }

@@ -6,7 +6,7 @@ use super::envelope::{self, Letter};
 use super::join;
 use super::tree::{self, Tree};
 use crate::Heart;
-use crate::channel::unheard::{self, Lost};
+use crate::channel::unheard::{self, Unheard};
 use crate::channel::{self, Channel};
 use crate::contact::{self, Contact, Voucher};
 use crate::context::{Context, stored, to_store};
@@ -127,9 +127,9 @@ pub(crate) struct WelcomeLetter {
     /// it, and what was said since its other devices may have.
     #[n(14)]
     pub(super) joined: Option<u64>,
-    /// Devices in the group that do not know that they are in (P-7.10), where there are any.
+    /// Devices in the group that have not said a word there, and may not know that they are in (P-7.10), where there are any.
     #[n(15)]
-    pub(super) lost: Option<Vec<Lost>>,
+    pub(super) unheard: Option<Vec<Unheard>>,
     /// To a device of the adder's own account: which conversation it is.
     #[n(20)]
     pub(super) own: Option<OwnWelcome>,
@@ -189,7 +189,7 @@ pub(crate) fn release(
             // One's own are told by letters what they missed.
             since: Some(give::in_since(context, row, &recipient)?)
                 .filter(|since| recipient.address != identity.address && *since < row.position.seq),
-            lost: Some(unheard::all_lost(context.db, &row.id, &recipient.device)?).filter(|lost| !lost.is_empty()),
+            unheard: Some(unheard::all(context.db, &row.id, &recipient.device)?).filter(|unheard| !unheard.is_empty()),
             own: (recipient.address == identity.address).then(|| OwnWelcome {
                 conversation: conversation.id,
                 peer: conversation.peer.clone(),

@@ -39,15 +39,23 @@ pub(super) fn check(world: &mut World, seen: &mut Seen) -> Result<(), String> {
 }
 
 /// Whom a commit with ill will let in, and nobody else's: such a device cannot know that the others refused it, and believes
-/// whom it was shown as admins. Where it is together with somebody who never was there, it is held to everything again.
+/// whom it was shown as admins. Where it is together with somebody who never was there, it is held to everything again; but
+/// not where those who did refuse the commit are together elsewhere. They may be out by all that the device was shown, so
+/// that it does not follow them, and what it founds anew is another group than theirs, also for those whom it takes along.
 fn mark_lured(seen: &mut Seen) {
     let ended = &seen.ended_by_ill;
     for sides in seen.sides.values_mut() {
         let is_beyond = |it: &ChannelSeen| ended.get(&it.channel).is_some_and(|end| it.epoch > *end);
         let was_lured = |side: &Side| side.all_channels.iter().any(is_beyond);
-        let others = sides.iter().filter(|side| side.is_in() && !was_lured(side));
-        let agreed: BTreeSet<ChannelId> = others.flat_map(|side| &side.channels).map(|it| it.channel).collect();
-        for side in sides.iter_mut().filter(|side| was_lured(side)) {
+        let was_there = |side: &Side| side.all_channels.iter().any(|it| ended.contains_key(&it.channel));
+        let others: Vec<&Side> = sides.iter().filter(|side| side.is_in() && !was_lured(side)).collect();
+        let is_refused = others.iter().any(|side| was_there(side));
+        let held = others.into_iter().filter(|side| was_there(side) || !is_refused);
+        let agreed: BTreeSet<ChannelId> = held.flat_map(|side| &side.channels).map(|it| it.channel).collect();
+        let lured = sides.iter().filter(|side| was_lured(side)).flat_map(|side| &side.channels);
+        let led: BTreeSet<ChannelId> = lured.map(|it| it.channel).collect();
+        let was_led = |side: &Side| was_lured(side) || side.channels.iter().any(|it| led.contains(&it.channel));
+        for side in sides.iter_mut().filter(|side| was_led(side)) {
             side.is_astray |= !side.channels.iter().any(|it| agreed.contains(&it.channel));
         }
     }

@@ -245,13 +245,16 @@ fn numbers(line: &str) -> usize {
     counts.filter_map(|pair| pair.first()?.parse::<usize>().ok()).sum()
 }
 
-/// Whether a device's person had said that they leave, and had not been taken out yet: such a device shows nothing.
+/// Whether a device's person had said that they leave, and had not been taken out yet: such a device shows nothing, also where
+/// it was put in by another one of theirs that had not read that yet.
 fn had_left(world: &World, seen: &Seen, who: usize, (channel, seq): (ChannelId, u64)) -> bool {
     let Some(log) = seen.logs.get(&channel) else { return false };
     let Some(until) = log.entries.get(&seq).map(|entry| entry.epoch) else { return false };
     let Some(device) = world.devices.get(who) else { return false };
     let is_own = |by: &usize| world.devices.get(*by).is_some_and(|other| other.person == device.person);
-    let stayed = |from: u64| (from..=until).all(|epoch| is_member(world, who, (channel, epoch)));
+    let own: Vec<usize> = (0..world.devices.len()).filter(|by| is_own(by)).collect();
+    let is_persons = |epoch: u64| own.iter().any(|by| is_member(world, *by, (channel, epoch)));
+    let stayed = |from: u64| (from..=until).all(is_persons);
     let place = world.ledger.places.get(&channel);
     let mut leaves = world.ledger.leaves.iter().filter(|(by, _)| is_own(by)).map(|(_, stood)| stood);
     leaves.any(|stood| match stood.channel == channel {

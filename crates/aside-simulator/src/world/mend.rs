@@ -8,8 +8,10 @@ use aside_engine::input::Input;
 use aside_engine::view::{Conversation, ConversationKind, ConversationState, JoinState, LinkingState, Member, Role};
 use aside_protocol::address::AccountAddress;
 
-/// Rounds after which a world that still moves is called broken.
-const ROUNDS_MAX: usize = 6_000;
+/// Rounds after which a world that still moves is called broken. What may never be answered, such as the keys of a device that
+/// was lost before it published any, is asked for with growing pauses by each device and for each log: dozens of them take
+/// their time, and do not go in a circle.
+const ROUNDS_MAX: usize = 8_000;
 /// Connections that a device opens in one round, and frames that it takes: whoever goes in a circle gets to the end.
 const CONNECTIONS_MAX: usize = 6;
 const FRAMES_MAX: usize = 2_000;
