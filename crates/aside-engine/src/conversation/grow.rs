@@ -63,6 +63,18 @@ pub(crate) fn begin(
     }
 }
 
+/// The KeyPackages of somebody expired while the group's log could not be reached: others are fetched.
+pub(crate) fn again(context: &mut Context<'_>, id: ConversationId, member: &AccountAddress) -> Result<(), EngineError> {
+    match reach(context, id, member)? {
+        Some(reach) => begin(context, id, member, reach.server),
+        None => {
+            set_not_added(context, id, member)?;
+            let why = "could not be added: their device's keys have expired; add them again";
+            timeline::note(context, id, member, &format!("{member} {why}"))
+        }
+    }
+}
+
 /// The directory's answer was checked: each device that can be added becomes an intent.
 pub(super) fn fetched(
     heart: &Heart,

@@ -141,6 +141,12 @@ fn plan(heart: &Heart, context: &mut Context<'_>, channel: &Channel, group: &Gro
             conversation::set_not_added(context, channel.conversation, &address)?;
         }
     }
+    for (id, stranger) in std::mem::take(&mut plan.expired) {
+        intent::done(context, &[id])?;
+        if let Some(address) = stranger {
+            conversation::grow::again(context, channel.conversation, &address)?;
+        }
+    }
     Ok(plan)
 }
 

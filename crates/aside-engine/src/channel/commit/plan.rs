@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub satisfied: Vec<i64>,
     /// Struck out, with whom it is about and what a person reads of it.
     pub dropped: Vec<(i64, Option<AccountAddress>, String)>,
+    /// Struck out, since the KeyPackage was fetched too long ago: whom others have to be fetched of, who is no member yet.
+    pub expired: Vec<(i64, Option<AccountAddress>)>,
 }
 
 impl Plan {
@@ -44,6 +46,8 @@ enum Verdict {
     NotNow,
     /// Never. The sentence says why.
     Dropped(String),
+    /// Not with this KeyPackage, which waited here until it expired.
+    Expired(AccountAddress),
 }
 
 /// What this account takes itself to be allowed.
@@ -109,6 +113,10 @@ pub(super) fn plan(
             Verdict::Satisfied => planner.plan.satisfied.push(wanted.id),
             Verdict::NotNow => {}
             Verdict::Dropped(why) => planner.plan.dropped.push((wanted.id, wanted.intent.person().cloned(), why)),
+            Verdict::Expired(address) => {
+                let stranger = Some(address).filter(|address| !planner.accounts.contains(address));
+                planner.plan.expired.push((wanted.id, stranger));
+            }
         }
     }
     Ok(planner.finish())
@@ -181,6 +189,7 @@ impl Planner<'_> {
             Ok(package) if self.is_revoked(package.credential()) => return Ok(Verdict::Satisfied),
             Ok(package) => self.plan.packages.push(package),
             Err(KeyPackageError::Mls(error)) => return Err(error.into()),
+            Err(KeyPackageError::Expired { .. }) => return Ok(Verdict::Expired(address.clone())),
             Err(error) => {
                 let why =
                     format!("{} could not be added: their device's keys do not check out ({error})", address.name);
