@@ -103,7 +103,7 @@ fn asked(
     };
     pass_on(heart, context, &row, sender, ask)?;
     for span in spans {
-        for piece in known_pieces(heart, context, &row, *span)? {
+        for piece in known_pieces(context, &row, *span)? {
             if let Some(give) = answer(heart, context, &row, &sender.address, piece)? {
                 recover::send(heart, context, &recipient, HealLetter::Give(Box::new(give)))?;
             }
@@ -166,14 +166,10 @@ fn said_before_end(
 
 /// A span without the gaps of this device's own that may still be filled. What was said before this device entered is a piece
 /// of its own.
-fn known_pieces(
-    heart: &Heart,
-    context: &Context<'_>,
-    row: &Channel,
-    (from, to): (u64, u64),
-) -> Result<Vec<(u64, u64)>, EngineError> {
+fn known_pieces(context: &Context<'_>, row: &Channel, (from, to): (u64, u64)) -> Result<Vec<(u64, u64)>, EngineError> {
     let (mut pieces, mut start) = (Vec::new(), from);
-    let unread = unread_through(heart, context, row)?;
+    // This device was not in yet, whether or not its account was: it is no witness that nothing was said.
+    let unread = channel::entered_at(context.db, &row.id)?;
     if from <= unread {
         pieces.push((from, to.min(unread)));
         start = unread.saturating_add(1);
@@ -216,21 +212,26 @@ pub(crate) fn joined_at(context: &Context<'_>, id: &ChannelId, address: &Account
 }
 
 /// From which entry on a device of somebody else's that gets a leaf may lack what was said. It may have had one that it never
-/// heard of, whose adder this device does not know: then it is since its account is a member.
+/// heard of, whose adder this device does not know, or no other device of theirs may have what was said before: then it is
+/// since its account is a member.
 pub(crate) fn in_since(context: &Context<'_>, row: &Channel, recipient: &Recipient) -> Result<u64, EngineError> {
     match unheard::since(context.db, &row.id, &recipient.device)? {
-        Some(since) if since < row.position.seq => Ok(since),
+        Some(since) if since < row.position.seq && !is_alone(context, row, recipient)? => Ok(since),
         _ => joined_at(context, &row.id, &recipient.address),
     }
 }
 
-/// The last entry that this device has not read because it was not in yet, though its account may have been: another device
-/// of the account may have what was said up to there.
-fn unread_through(heart: &Heart, context: &Context<'_>, row: &Channel) -> Result<u64, EngineError> {
-    let Some(identity) = &heart.identity else { return Ok(0) };
-    let entered = channel::entered_at(context.db, &row.id)?;
-    let is_of_account = joined_at(context, &row.id, &identity.address)? >= entered;
-    Ok(if is_of_account { 0 } else { entered })
+/// Whether all other devices that somebody was heard by in a channel are revoked, if there are any.
+fn is_alone(context: &Context<'_>, row: &Channel, recipient: &Recipient) -> Result<bool, EngineError> {
+    let mut others = channel::roster(context.db, &row.id)?;
+    others.retain(|one| one.address == recipient.address && one.device != recipient.device);
+    for other in others {
+        let is_heard = unheard::since(context.db, &row.id, &other.device)?.is_none();
+        if is_heard && !contact::keys::is_revoked(context.db, &other.address, &other.device)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What this device knows of one span; `None`: nothing yet.
@@ -278,7 +279,7 @@ fn answer(
     }
     let own_gaps =
         gap::of_channel(context.db, &row.id)?.into_iter().filter(|gap| gap.from <= through && gap.to >= from);
-    let mut is_partial = from <= unread_through(heart, context, row)?;
+    let mut is_partial = from <= channel::entered_at(context.db, &row.id)?;
     for gap in own_gaps {
         is_partial |= gap.is_unknown;
         named.extend(
