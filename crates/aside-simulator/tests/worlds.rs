@@ -91,7 +91,13 @@ const HOSTILE: [(u64, &str); 4] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 32] = [
+const MIXED: [(u64, &str); 38] = [
+    (149, "a KeyPackage expired while the group's server was down, and nobody fetched another"),
+    (61, "a reaction of before a device had entered was given up by the word of one that was not in yet"),
+    (72, "letters to a contact's device were refused for ever, whose newer token neither side knew"),
+    (235, "a device that alone stands of its account was not told since when it may have lacked what was said"),
+    (302, "a request for a fresh leaf that nobody could answer was looked at so often that nothing came to rest"),
+    (462, "whom an older copy had let in got no Welcome, and nobody else put them in"),
     (561, "two who were both set back founded their conversation anew, and one had no keys for the other's"),
     (478, "a device whose Welcome by a revoked sister was refused lacked what was said while nobody knew since when"),
     (710, "what came late to a place above what was read counted as read on one device only"),

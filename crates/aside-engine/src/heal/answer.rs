@@ -86,7 +86,7 @@ pub(super) fn take(
              ON CONFLICT (channel, device) DO UPDATE SET reference = ?3, body = ?4, due_ms = ?5",
         )?
         .execute(params![row.id.0, sender.certificate.device.0, package.reference().0, to_store(&kept), due])?;
-    Ok(())
+    refound::look_sooner(heart, context, &row.id)
 }
 
 /// Whoever asks somebody who has left, or was taken out, hears so.
@@ -153,7 +153,10 @@ pub(super) fn due(heart: &mut Heart, context: &mut Context<'_>) -> Result<Option
         if is_done {
             forget(context, &ChannelId(channel), &device)?;
         } else {
-            let due = context.now.unix_ms.saturating_add(heart.options.heal.answer_step_ms.saturating_mul(4).max(1));
+            // Whoever has waited for long can wait a little longer: it may take days until it can be answered.
+            let waited = context.now.unix_ms.saturating_sub(kept.since_ms);
+            let step = heart.options.heal.answer_step_ms.saturating_mul(4).max(waited.div_euclid(4)).max(1);
+            let due = context.now.unix_ms.saturating_add(step);
             context
                 .db
                 .prepare_cached("UPDATE readds SET due_ms = ? WHERE channel = ? AND device = ?")?
@@ -294,6 +297,21 @@ pub(crate) fn note_join(
         .prepare_cached("INSERT OR REPLACE INTO joins (channel, address, seq) VALUES (?, ?, ?)")?
         .execute(params![id.0, address.to_string(), sql(seq)])?;
     Ok(())
+}
+
+/// An account was taken out, or has left: whenever it became a member, it was one.
+pub(crate) fn was_in(context: &Context<'_>, id: &ChannelId, address: &AccountAddress) -> Result<(), EngineError> {
+    context
+        .db
+        .prepare_cached("INSERT OR IGNORE INTO joins (channel, address, seq) VALUES (?, ?, 0)")?
+        .execute(params![id.0, address.to_string()])?;
+    Ok(())
+}
+
+/// Whether an account is known to have become a member while this device was one, or to have been one that is out.
+pub(super) fn has_joined(context: &Context<'_>, id: &ChannelId, address: &AccountAddress) -> Result<bool, EngineError> {
+    let mut statement = context.db.prepare_cached("SELECT 1 FROM joins WHERE channel = ? AND address = ?")?;
+    Ok(statement.exists(params![id.0, address.to_string()])?)
 }
 
 /// Whoever is in the successor of a channel needs no leaf in the old one any more: what they asked for before is answered.

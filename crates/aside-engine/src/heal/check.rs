@@ -17,6 +17,7 @@ pub(super) fn all_once(heart: &mut Heart, context: &mut Context<'_>) -> Result<(
         return Ok(());
     }
     content::prune(context)?;
+    request::prune(heart, context)?;
     let ids: Vec<ChannelId> = context
         .db
         .prepare_cached("SELECT id FROM channels WHERE successor IS NULL OR live = 1")?

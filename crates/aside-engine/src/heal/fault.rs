@@ -346,6 +346,13 @@ pub(super) fn tried(context: &mut Context<'_>, standing: &Standing, next_ms: Opt
     Ok(())
 }
 
+/// The next attempt is due then, if not before.
+pub(super) fn no_later(context: &Context<'_>, id: &ChannelId, next_ms: i64) -> Result<(), EngineError> {
+    let sql = "UPDATE faults SET next_ms = MIN(next_ms, ?) WHERE channel = ?";
+    context.db.prepare_cached(sql)?.execute(params![next_ms, id.0])?;
+    Ok(())
+}
+
 /// The person wants to go on.
 pub(super) fn choose(context: &mut Context<'_>, standing: &Standing) -> Result<(), EngineError> {
     context

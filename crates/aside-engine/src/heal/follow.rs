@@ -3,7 +3,7 @@
 use super::fault::Standing;
 use super::founder::Agreed;
 use super::refound::{self, Predecessor};
-use super::{answer, count, fault, gap, request};
+use super::{answer, count, fault, gap};
 use crate::Heart;
 use crate::channel::{self, Channel, outbox};
 use crate::context::{Context, to_store};
@@ -202,7 +202,6 @@ fn end_of_stopped(heart: &mut Heart, context: &mut Context<'_>, id: &ChannelId) 
     let Some(row) = channel::find(context.db, id)? else { return Ok(()) };
     let Some(standing) = fault::of_channel(context.db, id)? else { return Ok(()) };
     gap::open_endless(heart, context, &row, &standing.fault)?;
-    request::forget_key_packages(heart, context, *id)?;
     context.db.prepare_cached("UPDATE channels SET live = 0 WHERE id = ?")?.execute(params![id.0])?;
     fault::clear(context, &row)
 }

@@ -5,8 +5,7 @@ use super::answer::{self, Kept};
 use super::fault::{self, Fault, Remedy, Standing};
 use super::founder::Agreed;
 use super::letter::{HealLetter, NotIn, Why};
-use super::recover;
-use super::{evidence, follow};
+use super::{evidence, follow, recover};
 use crate::Heart;
 use crate::channel::commit::ADDS_MAX;
 use crate::channel::intent::{self, Intent, Newcomer};
@@ -14,7 +13,7 @@ use crate::channel::{self, Channel, Live};
 use crate::contact;
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, Conversation, ConversationId, State};
-use crate::device;
+use crate::device::{self, attend};
 use crate::error::EngineError;
 use crate::group;
 use crate::inbox::welcome::{Recipient, Welcomes};
@@ -113,6 +112,16 @@ pub(super) fn due_ms(
     let Some(rank) = rank(heart, context, &conversation, standing)?.filter(|_| is_allowed) else { return Ok(None) };
     let wait = wait.saturating_mul(i64::try_from(rank).unwrap_or(0).saturating_add(1));
     Ok(Some(standing.since_ms.saturating_add(wait)))
+}
+
+/// Somebody asks for a leaf as well, or has left: it may be for this device now, which would look again only after a pause
+/// that has grown.
+pub(super) fn look_sooner(heart: &mut Heart, context: &mut Context<'_>, id: &ChannelId) -> Result<(), EngineError> {
+    let Some(standing) = fault::of_channel(context.db, id)? else { return Ok(()) };
+    match due_ms(heart, context, &standing)? {
+        Some(due_ms) => fault::no_later(context, id, due_ms),
+        None => Ok(()),
+    }
 }
 
 /// The place among the account's devices, from one on, so that they don't all do it at once.
@@ -528,15 +537,21 @@ pub(super) fn add_late(
         heart.stirred.insert(row.id);
         return Ok(true);
     }
+    // That its own account's devices belong there this one knows without any state of the old channel. They come in as
+    // into any other one.
+    if heart.identity.as_ref().is_some_and(|identity| device::is_own(identity, &kept.sender)) {
+        return attend::one(heart, context, row.id, attend::Haste::AtOnce).map(|()| true);
+    }
     let culprit = predecessor_of(context.db, &row.id)?.and_then(|predecessor| predecessor.culprit);
     let is_left_out = culprit.is_some_and(|(address, _)| address == kept.sender.address);
-    let own = heart.identity.as_ref().map(|identity| identity.address.clone());
-    let may_add = own.is_some_and(|own| metadata.is_admin(&own) || own == kept.sender.address);
+    let may_add = heart.identity.as_ref().is_some_and(|identity| metadata.is_admin(&identity.address));
     if is_left_out || !may_add {
         return Ok(true);
     }
-    // Only who was a member when the old channel was given up.
-    let Some(group) = channel::take_group(heart, context, &old.id)? else {
+    // Only who was a member when the old channel was given up, and has not been taken out of the new one since.
+    let was_in = answer::has_joined(context, &row.id, &kept.sender.address)?;
+    let old_group = if was_in { None } else { channel::take_group(heart, context, &old.id)? };
+    let Some(group) = old_group else {
         let answer = HealLetter::NotIn(NotIn { channel: old.id, epoch: old.epoch.saturating_add(1) });
         return recover::send(heart, context, &kept.newcomer.recipient, answer).map(|()| true);
     };

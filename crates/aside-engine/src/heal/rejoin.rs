@@ -1,9 +1,10 @@
 //! Following the Welcome that answers a request for a fresh leaf, into the same conversation (P-9.4): the old group state
 //! is replaced, the chain is anchored anew, and the timeline goes on without a seam.
 
-use super::fault::{self, Fault};
+use super::fault::{self, Fault, Remedy};
 use super::{Fork, ForkSign, content, count, gap, request};
 use crate::Heart;
+use crate::channel::unheard::{self, Unheard};
 use crate::channel::{self, Channel, commit, outbox};
 use crate::context::Context;
 use crate::conversation::{self, Standing};
@@ -58,6 +59,8 @@ pub(crate) fn expects(
         Some(standing) if standing.fault.culprit().is_some() => Expected::No,
         Some(standing) if !is_direct && standing.fault.signer() == Some(sender) => Expected::No,
         Some(standing) if standing.fault.stuck_at().is_some() && is_stuck_often(context, row)? => Expected::No,
+        // An answer to what was asked before a fork does not decide for the person.
+        Some(standing) if standing.fault.remedy() == Remedy::Person && !standing.is_chosen => Expected::No,
         Some(_) => Expected::Yes,
         None if epoch > row.epoch => Expected::Later,
         None => Expected::No,
@@ -107,10 +110,13 @@ pub(crate) fn done(
     anchor: Position,
 ) -> Result<(), EngineError> {
     let standing = fault::of_channel(context.db, &row.id)?;
-    if standing.is_some_and(|standing| matches!(standing.fault, Fault::Fork(_))) {
+    if standing.as_ref().is_some_and(|standing| matches!(standing.fault, Fault::Fork(_))) {
         // The person goes on in spite of what was seen, which is kept as evidence; nothing is compared with it any more.
         context.db.prepare_cached("DELETE FROM chain WHERE channel = ?")?.execute(params![row.id.0])?;
         context.db.prepare_cached("DELETE FROM epochs WHERE channel = ?")?.execute(params![row.id.0])?;
+    }
+    if standing.is_some_and(|standing| standing.fault == Fault::OldState) {
+        lose_unheard(heart, context, row, (&group, anchor))?;
     }
     let known = channel::head_at(context.db, &row.id, anchor.seq)?;
     // What was read up to here is compared with the anchor where both know it; what was not, is asked for.
@@ -124,7 +130,6 @@ pub(crate) fn done(
         conversation::show_group(context, row.conversation, &group.members()?, &group.metadata()?)?;
     }
     heart.groups.insert(row.id, group);
-    request::forget_key_packages(heart, context, row.id)?;
     fault::clear(context, row)?;
     let rotate_at = context.now.unix_ms.saturating_add(heart.options.rotate_after_join_ms);
     let jitter = context.random_ms(heart.options.rotate_after_join_ms.max(1));
@@ -147,6 +152,27 @@ pub(crate) fn done(
         return fault::put(heart, context, row, Fault::Fork(fork));
     }
     Ok(())
+}
+
+/// An older copy does not know whom it let in since, and cannot send their Welcomes any more. Its own account's devices that
+/// it never heard in the group are put in anew: nobody else would.
+fn lose_unheard(
+    heart: &Heart,
+    context: &Context<'_>,
+    row: &Channel,
+    (group, anchor): (&Group, Position),
+) -> Result<(), EngineError> {
+    let Some(identity) = &heart.identity else { return Ok(()) };
+    let members = group.members()?;
+    let roster = channel::roster(context.db, &row.id)?;
+    let own = members.iter().map(|member| &member.credential).filter(|it| it.address == identity.address);
+    let unheard = own
+        .map(|it| it.certificate.device)
+        .filter(|device| *device != identity.device() && !roster.iter().any(|one| one.device == *device));
+    let (address, adder, since) = (&identity.address, identity.device(), anchor.seq);
+    let lost: Vec<Unheard> =
+        unheard.map(|device| Unheard { address: address.clone(), device, adder, since, is_lost: true }).collect();
+    unheard::told(context, &row.id, &lost, &members)
 }
 
 /// Whoever told this device by letter that they had left is out of the group, or in it again. Had they only just left when

@@ -18,6 +18,7 @@ use aside_mls::{GroupId, KeyPackageError, KeyPackageKind, MlsError};
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::{ChannelId, Hash};
 use aside_protocol::identity::MemberCredential;
+use aside_protocol::limit::ENVELOPE_DAYS;
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -25,8 +26,9 @@ use std::collections::BTreeSet;
 const MEMBERS_ASKED: usize = 8;
 /// KeyPackages of requests that may still be answered, for each channel.
 const KEY_PACKAGES_KEPT: i64 = 4;
+const DAY_MS: i64 = 86_400_000;
 /// The longest wait between two rounds, in milliseconds.
-const WAIT_MS_MAX: i64 = 86_400_000;
+const WAIT_MS_MAX: i64 = DAY_MS;
 
 /// Stops a conversation for a fault. What cannot be used any more is forgotten at once, so that nothing is ever encrypted
 /// with it again. **Recovery calls this** with [`Fault::MissingState`] for each conversation of a restored account, once
@@ -175,15 +177,17 @@ pub(super) fn not_in(
 
 /// A member says that they have left, or were taken out: nobody waits for them any more.
 pub(super) fn has_left(
+    heart: &mut Heart,
     context: &mut Context<'_>,
     sender: &MemberCredential,
     id: &ChannelId,
 ) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, id)? else { return Ok(()) };
-    match contact::keys::saw(context, sender)?.is_believed() {
-        true => conversation::set_leaving(context, row.conversation, &sender.address),
-        false => Ok(()),
+    if !contact::keys::saw(context, sender)?.is_believed() {
+        return Ok(());
     }
+    conversation::set_leaving(context, row.conversation, &sender.address)?;
+    refound::look_sooner(heart, context, &row.id)
 }
 
 /// Makes a request, with a KeyPackage of its own.
@@ -249,6 +253,18 @@ pub(crate) fn forget_key_packages(heart: &Heart, context: &Context<'_>, id: Chan
         .query_map(params![id.0], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     kept.into_iter().try_for_each(|reference| forget_key_package(heart, context, Hash(reference)))
+}
+
+/// Forgets the keys of requests that no envelope can answer any more. Up to then somebody may answer late, also where this
+/// device has its leaf again, and in the successor of the channel.
+pub(super) fn prune(heart: &Heart, context: &Context<'_>) -> Result<(), EngineError> {
+    let oldest_ms = context.now.unix_ms.saturating_sub(i64::from(ENVELOPE_DAYS).saturating_mul(DAY_MS));
+    let old: Vec<[u8; 32]> = context
+        .db
+        .prepare_cached("SELECT reference FROM asked_keys WHERE at_ms < ?")?
+        .query_map(params![oldest_ms], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    old.into_iter().try_for_each(|reference| forget_key_package(heart, context, Hash(reference)))
 }
 
 /// Whether a request of this device for a fresh leaf in this channel may still be answered.

@@ -262,6 +262,7 @@ fn show(
         heal::answer::joined(context, channel, address)?;
     }
     for address in &changes.removed {
+        heal::answer::was_in(context, &channel.id, address)?;
         intent::account_is_out(context, &channel.id, address)?;
     }
     let own = heart.identity.as_ref().map(|identity| &identity.address);
