@@ -4,7 +4,7 @@ use crate::error::EngineError;
 use rusqlite::Connection;
 
 /// Of the tables below. Whoever changes them raises it, or a profile that was made before would be opened half-broken.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE settings (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), body BLOB NOT NULL) STRICT;
@@ -248,6 +248,10 @@ CREATE TABLE early_welcomes (
     place INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL, welcome BLOB NOT NULL
 ) STRICT;
 CREATE INDEX early_welcomes_of_address ON early_welcomes (address);
+-- The channels of groups by what this account's other devices say, which this device was not in when it heard so.
+CREATE TABLE named_channels (
+    conversation BLOB NOT NULL, channel BLOB NOT NULL, PRIMARY KEY (conversation, channel)
+) STRICT, WITHOUT ROWID;
 -- Channels for which KeyPackages of this account's own devices are being fetched.
 CREATE TABLE attending (channel BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 -- A device that is being revoked. refused: the home server has another key set, which is on its way to this device.
@@ -310,6 +314,7 @@ fn triggers() -> String {
         "CREATE TRIGGER chats_insert AFTER INSERT ON conversations WHEN NEW.kind <> 2 AND NEW.state <> 2 {chat}
          CREATE TRIGGER chats_update AFTER UPDATE ON conversations WHEN NEW.kind <> 2 AND NEW.state <> 2 AND
          (NEW.read_position > OLD.read_position OR NEW.hidden > OLD.hidden OR OLD.state = 2
+         OR (NEW.kind = 1 AND OLD.channel IS NOT NULL AND NEW.channel IS NOT OLD.channel)
          OR (NEW.state IN (4, 5, 6) AND OLD.state NOT IN (4, 5, 6))) {chat}"
     ));
     sql
@@ -357,7 +362,7 @@ mod tests {
         let mut statement = db.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
         let sql: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         let digest: String = Sha256::digest(sql.join("\n")).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!((VERSION, digest.as_str()), (3, "bd0a168557e8f35a"));
+        assert_eq!((VERSION, digest.as_str()), (4, "b46249ff315abcdc"));
     }
 
     fn with_version(path: &Path, version: i64) {

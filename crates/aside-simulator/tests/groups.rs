@@ -4,7 +4,7 @@
 
 use aside_engine::conversation::ConversationId;
 use aside_engine::input::{Answer, Command, Decision, GroupChange};
-use aside_engine::view::{MemberState, MessageKind, Role};
+use aside_engine::view::{ConversationState, MemberState, MessageKind, Role};
 use aside_protocol::frame::{ClientFrame, anonymous};
 use aside_simulator::calm::Calm;
 
@@ -44,7 +44,7 @@ fn assert_all_agree(calm: &Calm, id: &ConversationId, members: &[usize]) {
     let all: Vec<String> = members.iter().map(|who| format!("p{who}")).collect();
     for who in members {
         let seen = calm.conversation(*who, id).unwrap();
-        assert_eq!(seen.state, aside_engine::view::ConversationState::Active, "p{who}: {:?}", seen.paused_reason);
+        assert_eq!(seen.state, ConversationState::Active, "p{who}: {:?}", seen.paused_reason);
         assert_eq!(names(calm, *who, id), all, "as p{who} sees it");
         let is_member = |state| state == MemberState::Member;
         assert!(seen.members.iter().all(|member| is_member(member.state)), "as p{who} sees it");
@@ -112,6 +112,38 @@ fn a_removed_member_gets_its_removal_and_nothing_later() {
     assert_all_agree(&calm, &id, &[0, 1, 2]);
     assert_eq!(texts(&calm, 2, &id), ["with you", "back"]);
     assert_eq!(texts(&calm, 1, &id), ["with you", "without you", "back"]);
+}
+
+#[test]
+fn a_removed_member_whom_a_stranger_adds_again_is_asked() {
+    let (mut calm, id) = group(20, 3, &[1, 2]);
+    let (p1, p2) = (calm.address_of(1).unwrap(), calm.address_of(2).unwrap());
+    say(&mut calm, 0, id, "with you").unwrap();
+    calm.settle();
+    calm.change(0, id, GroupChange::Role(p1, Role::Admin)).unwrap();
+    calm.change(0, id, GroupChange::Remove(p2.clone())).unwrap();
+    calm.settle();
+    // The group shows them to each other, and still neither is the other's contact.
+    calm.command(1, Command::AddByName { name: p2.name.clone() }).unwrap();
+    calm.settle();
+    calm.change(1, id, GroupChange::Add(vec![p2.clone()])).unwrap();
+    calm.settle();
+    assert_eq!(calm.conversation(2, &id).unwrap().state, ConversationState::Request);
+    calm.command(2, Command::Decline { conversation: id }).unwrap();
+    calm.settle();
+    let seen = calm.conversation(2, &id).unwrap();
+    assert!(seen.left && seen.state == ConversationState::Paused, "{:?}", seen.state);
+    assert_eq!(texts(&calm, 2, &id), ["with you"], "what was said before is kept");
+    calm.change(0, id, GroupChange::Remove(p2.clone())).unwrap();
+    calm.settle();
+    calm.change(1, id, GroupChange::Add(vec![p2])).unwrap();
+    calm.settle();
+    calm.command(2, Command::Accept { conversation: id }).unwrap();
+    calm.settle();
+    say(&mut calm, 2, id, "back").unwrap();
+    calm.settle();
+    assert_all_agree(&calm, &id, &[0, 1, 2]);
+    assert_eq!(texts(&calm, 2, &id), ["with you", "back"]);
 }
 
 #[test]

@@ -91,7 +91,10 @@ const HOSTILE: [(u64, &str); 4] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 38] = [
+const MIXED: [(u64, &str); 41] = [
+    (319, "who heard of a group from a sister before its Welcome came never entered it"),
+    (386, "whom an older copy had added again just before was not told, and then given what was not theirs"),
+    (830, "who could not enter a group was never asked when a stranger added them to the one that came after"),
     (149, "a KeyPackage expired while the group's server was down, and nobody fetched another"),
     (61, "a reaction of before a device had entered was given up by the word of one that was not in yet"),
     (72, "letters to a contact's device were refused for ever, whose newer token neither side knew"),

@@ -123,7 +123,7 @@ pub(crate) fn told(
 ) -> Result<(), EngineError> {
     let mut statement = context.db.prepare_cached(
         "INSERT INTO unheard (channel, device, address, adder, since_seq, lost) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO NOTHING",
+         ON CONFLICT DO UPDATE SET since_seq = excluded.since_seq, lost = MAX(lost, excluded.lost)",
     )?;
     let is_in = |one: &&Unheard| {
         members

@@ -45,11 +45,18 @@ pub(super) fn drop_of(context: &mut Context<'_>, address: &AccountAddress) -> Re
     ids.into_iter().try_for_each(|id| drop_one(context, id))
 }
 
-/// A request that is not to be answered. What was talked about before with somebody who was removed stays.
+/// A request that is not to be answered. What was talked about before with somebody who was removed stays, and so does a group
+/// that this person was out of when somebody asked to add them again.
 fn drop_one(context: &mut Context<'_>, id: ConversationId) -> Result<(), EngineError> {
     let Some(kept) = conversation::find(context.db, &id)? else { return Ok(()) };
-    context.changed(Change::ConversationRemoved(id));
     context.changed(Change::State);
+    if kept.peer.is_none() && kept.paused.is_some() {
+        let sql = "UPDATE conversations SET request = NULL, state = ? WHERE id = ?";
+        context.db.prepare_cached(sql)?.execute(params![conversation::State::Left as i64, id])?;
+        context.changed(Change::Conversation(id));
+        return Ok(());
+    }
+    context.changed(Change::ConversationRemoved(id));
     if kept.channel.is_some() {
         let sql = "UPDATE conversations SET request = NULL, hidden = 1,
                    read_position = MAX(read_position, next_position - 1) WHERE id = ?";

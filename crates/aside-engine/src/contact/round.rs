@@ -33,7 +33,7 @@ pub(crate) fn go_on(heart: &mut Heart, context: &mut Context<'_>) -> Result<Opti
         return Ok(Some(next));
     }
     let own = identity.device();
-    if device::row::find(context.db, &own)?.is_some_and(|own| own.revoked_ms.is_some()) {
+    if device::row::is_revoked(context.db, &own)? {
         return Ok(None);
     }
     let mut contacts = all(context.db)?;

@@ -140,8 +140,7 @@ fn rename(context: &mut Context<'_>, id: &DeviceId, name: &str) -> Result<(), Co
 /// What needs the account's server cannot be done by a device that knows that it was revoked (P-7.11).
 pub(crate) fn check_standing(heart: &Heart, context: &Context<'_>) -> Result<(), CommandError> {
     let Some(identity) = &heart.identity else { return Ok(()) };
-    let own = row::find(context.db, &identity.device())?;
-    match own.is_some_and(|own| own.revoked_ms.is_some()) {
+    match row::is_revoked(context.db, &identity.device())? {
         true => Err(CommandError::Revoked),
         false => Ok(()),
     }

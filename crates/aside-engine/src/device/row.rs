@@ -66,6 +66,12 @@ pub(crate) fn waits_for_kept(db: &Connection) -> Result<bool, EngineError> {
     Ok(standing(db)?.iter().any(|device| device.added_ms == BEFORE_THIS_ONE))
 }
 
+/// Whether one of the account's devices is known to be revoked.
+pub(crate) fn is_revoked(db: &Connection, id: &DeviceId) -> Result<bool, EngineError> {
+    let mut statement = db.prepare_cached("SELECT 1 FROM devices WHERE device = ? AND revoked_ms IS NOT NULL")?;
+    Ok(statement.exists(params![id.0])?)
+}
+
 /// One.
 pub(crate) fn find(db: &Connection, id: &DeviceId) -> Result<Option<Device>, EngineError> {
     let mut statement = db.prepare_cached(&format!("{SELECT} WHERE device = ?"))?;

@@ -69,6 +69,9 @@ pub(crate) struct Chat {
     /// A device that was never in it learns from this that it never will be.
     #[n(6)]
     pub out: Option<Out>,
+    /// The channel that a group is in: whoever hears of the group before its Welcome comes follows that one only.
+    #[n(7)]
+    pub channel: Option<ChannelId>,
 }
 
 /// One thing as it is. Neither row nor chat: it is gone.
@@ -213,7 +216,9 @@ pub(crate) fn chat(db: &Connection, id: &ConversationId) -> Result<Option<Chat>,
         has_left: row.state != State::Removed,
         words: row.paused.unwrap_or_else(|| "you left the group".to_owned()),
     });
-    Ok(Some(Chat { id: row.id, peer: row.peer, title: row.title, updated_ms: row.updated_ms, read, cleared, out }))
+    let channel = row.channel.filter(|_| row.peer.is_none());
+    let conversation::Conversation { id, peer, title, updated_ms, .. } = row;
+    Ok(Some(Chat { id, peer, title, updated_ms, read, cleared, out, channel }))
 }
 
 /// Everything there is to tell, for a device that has seen nothing of it.
@@ -427,7 +432,10 @@ pub(crate) fn apply_chat(heart: &mut Heart, context: &mut Context<'_>, chat: &Ch
     }
     context.changed(Change::Conversation(chat.id));
     context.changed(Change::State);
-    Ok(())
+    match &chat.channel {
+        Some(channel) => early::channel_is_named(heart, context, channel, chat.id),
+        None => Ok(()),
+    }
 }
 
 /// The person has read so far on another device. That one sends the receipts.

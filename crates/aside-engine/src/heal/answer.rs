@@ -3,18 +3,17 @@
 
 use super::fault::Standing;
 use super::letter::{HealLetter, NotIn, ReAdd, Why};
-use super::{content, count, recover, refound};
+use super::{count, recover, refound};
 use crate::Heart;
 use crate::channel::intent::{self, Intent, Newcomer};
 use crate::channel::{self, Channel, end};
 use crate::contact;
-use crate::context::{Context, sql, stored, to_store};
+use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, State};
 use crate::error::EngineError;
 use crate::inbox::welcome::Recipient;
 use crate::server;
 use aside_mls::{Group, KeyPackageError, Member};
-use aside_protocol::address::AccountAddress;
 use aside_protocol::id::{ChannelId, DeviceId, Hash};
 use aside_protocol::identity::MemberCredential;
 use minicbor::{Decode, Encode};
@@ -277,41 +276,6 @@ pub(crate) fn device_is_out(
         )?
         .execute(params![device.0, conversation])?;
     Ok(())
-}
-
-/// An account became a member by the entry behind the channel's place: what was said before is not for it.
-pub(crate) fn joined(context: &Context<'_>, row: &Channel, address: &AccountAddress) -> Result<(), EngineError> {
-    note_join(context, &row.id, address, row.position.seq.saturating_add(1))?;
-    content::forget_leaves(context, row.conversation, Some(address))
-}
-
-/// Notes by which entry an account became a member.
-pub(crate) fn note_join(
-    context: &Context<'_>,
-    id: &ChannelId,
-    address: &AccountAddress,
-    seq: u64,
-) -> Result<(), EngineError> {
-    context
-        .db
-        .prepare_cached("INSERT OR REPLACE INTO joins (channel, address, seq) VALUES (?, ?, ?)")?
-        .execute(params![id.0, address.to_string(), sql(seq)])?;
-    Ok(())
-}
-
-/// An account was taken out, or has left: whenever it became a member, it was one.
-pub(crate) fn was_in(context: &Context<'_>, id: &ChannelId, address: &AccountAddress) -> Result<(), EngineError> {
-    context
-        .db
-        .prepare_cached("INSERT OR IGNORE INTO joins (channel, address, seq) VALUES (?, ?, 0)")?
-        .execute(params![id.0, address.to_string()])?;
-    Ok(())
-}
-
-/// Whether an account is known to have become a member while this device was one, or to have been one that is out.
-pub(super) fn has_joined(context: &Context<'_>, id: &ChannelId, address: &AccountAddress) -> Result<bool, EngineError> {
-    let mut statement = context.db.prepare_cached("SELECT 1 FROM joins WHERE channel = ? AND address = ?")?;
-    Ok(statement.exists(params![id.0, address.to_string()])?)
 }
 
 /// Whoever is in the successor of a channel needs no leaf in the old one any more: what they asked for before is answered.

@@ -2,9 +2,9 @@
 //! others said only the names are told, so that the asker knows whom to ask.
 
 use super::letter::{Ask, Give, HealLetter, Named, PassedOn, Reach};
-use super::{content, gap, recover, refound};
+use super::{content, gap, joins, recover, refound};
 use crate::Heart;
-use crate::channel::{self, Channel, Live, end, unheard};
+use crate::channel::{self, Channel, Live, end};
 use crate::contact;
 use crate::context::Context;
 use crate::conversation;
@@ -14,7 +14,7 @@ use crate::server;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::ChannelId;
 use aside_protocol::identity::MemberCredential;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use std::collections::BTreeSet;
 
 /// Bytes of contents in one letter.
@@ -148,7 +148,7 @@ fn said_before_end(
     span: (u64, u64),
 ) -> Result<Give, EngineError> {
     let own = heart.identity.as_ref().map(|identity| &identity.address);
-    let first = span.0.max(joined_at(context, id, asker)?.saturating_add(1));
+    let first = span.0.max(joins::at(context, id, asker)?.saturating_add(1));
     let mut rows = content::span(context.db, id, (first, span.1), NAMED_MAX)?;
     rows.retain(|(named, _)| Some(&named.author) == own);
     let named = rows.into_iter().map(|(named, body)| Named { content: body.map(Into::into), ..named }).collect();
@@ -201,39 +201,6 @@ fn is_rate_limited(context: &Context<'_>, sender: &MemberCredential) -> Result<b
     Ok(asks > ASKS_A_DAY)
 }
 
-/// From when on an account is a member, as far as this device knows: what was said before is not for it.
-pub(crate) fn joined_at(context: &Context<'_>, id: &ChannelId, address: &AccountAddress) -> Result<u64, EngineError> {
-    let seq: Option<i64> = context
-        .db
-        .prepare_cached("SELECT seq FROM joins WHERE channel = ? AND address = ?")?
-        .query_row(params![id.0, address.to_string()], |row| row.get(0))
-        .optional()?;
-    Ok(seq.map_or(0, crate::context::unsql))
-}
-
-/// From which entry on a device of somebody else's that gets a leaf may lack what was said. It may have had one that it never
-/// heard of, whose adder this device does not know, or no other device of theirs may have what was said before: then it is
-/// since its account is a member.
-pub(crate) fn in_since(context: &Context<'_>, row: &Channel, recipient: &Recipient) -> Result<u64, EngineError> {
-    match unheard::since(context.db, &row.id, &recipient.device)? {
-        Some(since) if since < row.position.seq && !is_alone(context, row, recipient)? => Ok(since),
-        _ => joined_at(context, &row.id, &recipient.address),
-    }
-}
-
-/// Whether all other devices that somebody was heard by in a channel are revoked, if there are any.
-fn is_alone(context: &Context<'_>, row: &Channel, recipient: &Recipient) -> Result<bool, EngineError> {
-    let mut others = channel::roster(context.db, &row.id)?;
-    others.retain(|one| one.address == recipient.address && one.device != recipient.device);
-    for other in others {
-        let is_heard = unheard::since(context.db, &row.id, &other.device)?.is_none();
-        if is_heard && !contact::keys::is_revoked(context.db, &other.address, &other.device)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// What this device knows of one span; `None`: nothing yet.
 fn answer(
     heart: &Heart,
@@ -252,7 +219,7 @@ fn answer(
     if known < from && !is_ended {
         return Ok(None);
     }
-    let first = from.max(joined_at(context, &row.id, asker)?.saturating_add(1));
+    let first = from.max(joins::at(context, &row.id, asker)?.saturating_add(1));
     let rows = content::span(context.db, &row.id, (first, known), NAMED_MAX)?;
     let mut has_more = rows.len() >= NAMED_MAX as usize;
     let (mut bytes, mut through, mut named) = (0_usize, known, Vec::new());

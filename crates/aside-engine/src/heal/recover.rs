@@ -2,9 +2,9 @@
 //! what is gone for good.
 
 use super::gap::{self, Gap};
-use super::give::{self, UNREACHED_MAX};
+use super::give::UNREACHED_MAX;
 use super::letter::{Ask, Give, HealLetter, Named, Reach};
-use super::{content, count, fault, line, refound, request};
+use super::{content, count, fault, joins, line, refound, request};
 use crate::Heart;
 use crate::channel::{self, Channel, receive::take_once};
 use crate::contact;
@@ -189,7 +189,7 @@ fn there_since(
 ) -> Result<BTreeSet<AccountAddress>, EngineError> {
     let mut there = BTreeSet::new();
     for account in accounts {
-        if give::joined_at(context, &row.id, account)? <= seq {
+        if joins::at(context, &row.id, account)? <= seq {
             there.insert(account.clone());
         }
     }

@@ -5,7 +5,7 @@ use super::answer::{self, Kept};
 use super::fault::{self, Fault, Remedy, Standing};
 use super::founder::Agreed;
 use super::letter::{HealLetter, NotIn, Why};
-use super::{evidence, follow, recover};
+use super::{evidence, follow, joins, recover};
 use crate::Heart;
 use crate::channel::commit::ADDS_MAX;
 use crate::channel::intent::{self, Intent, Newcomer};
@@ -549,7 +549,7 @@ pub(super) fn add_late(
         return Ok(true);
     }
     // Only who was a member when the old channel was given up, and has not been taken out of the new one since.
-    let was_in = answer::has_joined(context, &row.id, &kept.sender.address)?;
+    let was_in = joins::has_joined(context, &row.id, &kept.sender.address)?;
     let old_group = if was_in { None } else { channel::take_group(heart, context, &old.id)? };
     let Some(group) = old_group else {
         let answer = HealLetter::NotIn(NotIn { channel: old.id, epoch: old.epoch.saturating_add(1) });

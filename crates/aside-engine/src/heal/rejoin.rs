@@ -2,12 +2,12 @@
 //! is replaced, the chain is anchored anew, and the timeline goes on without a seam.
 
 use super::fault::{self, Fault, Remedy};
-use super::{Fork, ForkSign, content, count, gap, request};
+use super::{Fork, ForkSign, content, count, gap, joins, request};
 use crate::Heart;
 use crate::channel::unheard::{self, Unheard};
 use crate::channel::{self, Channel, commit, outbox};
 use crate::context::Context;
-use crate::conversation::{self, Standing};
+use crate::conversation::{self, Standing, replace};
 use crate::error::EngineError;
 use crate::view::ConversationKind;
 use aside_mls::Group;
@@ -108,6 +108,7 @@ pub(crate) fn done(
     row: &Channel,
     group: Group,
     anchor: Position,
+    (unheard, joined): (&[Unheard], &[(AccountAddress, u64)]),
 ) -> Result<(), EngineError> {
     let standing = fault::of_channel(context.db, &row.id)?;
     if standing.as_ref().is_some_and(|standing| matches!(standing.fault, Fault::Fork(_))) {
@@ -115,8 +116,9 @@ pub(crate) fn done(
         context.db.prepare_cached("DELETE FROM chain WHERE channel = ?")?.execute(params![row.id.0])?;
         context.db.prepare_cached("DELETE FROM epochs WHERE channel = ?")?.execute(params![row.id.0])?;
     }
+    joins::take(context, row, anchor.seq, joined)?;
     if standing.is_some_and(|standing| standing.fault == Fault::OldState) {
-        lose_unheard(heart, context, row, (&group, anchor))?;
+        lose_unheard(heart, context, row, &group, unheard)?;
     }
     let known = channel::head_at(context.db, &row.id, anchor.seq)?;
     // What was read up to here is compared with the anchor where both know it; what was not, is asked for.
@@ -154,25 +156,21 @@ pub(crate) fn done(
     Ok(())
 }
 
-/// An older copy does not know whom it let in since, and cannot send their Welcomes any more. Its own account's devices that
-/// it never heard in the group are put in anew: nobody else would.
+/// An older copy does not know whom it let in since, and cannot send their Welcomes any more. Whoever gave it a fresh leaf
+/// tells who has not been heard: nobody else would put those in anew whom this device had added.
 fn lose_unheard(
     heart: &Heart,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     row: &Channel,
-    (group, anchor): (&Group, Position),
+    group: &Group,
+    told: &[Unheard],
 ) -> Result<(), EngineError> {
-    let Some(identity) = &heart.identity else { return Ok(()) };
+    let own = heart.identity.as_ref().map(|identity| identity.device());
+    let added = told.iter().filter(|one| Some(one.adder) == own);
+    let lost: Vec<Unheard> = added.map(|one| Unheard { is_lost: true, ..one.clone() }).collect();
     let members = group.members()?;
-    let roster = channel::roster(context.db, &row.id)?;
-    let own = members.iter().map(|member| &member.credential).filter(|it| it.address == identity.address);
-    let unheard = own
-        .map(|it| it.certificate.device)
-        .filter(|device| *device != identity.device() && !roster.iter().any(|one| one.device == *device));
-    let (address, adder, since) = (&identity.address, identity.device(), anchor.seq);
-    let lost: Vec<Unheard> =
-        unheard.map(|device| Unheard { address: address.clone(), device, adder, since, is_lost: true }).collect();
-    unheard::told(context, &row.id, &lost, &members)
+    unheard::told(context, &row.id, &lost, &members)?;
+    replace::find_lost(context, (row.conversation, &row.id), &members)
 }
 
 /// Whoever told this device by letter that they had left is out of the group, or in it again. Had they only just left when

@@ -67,7 +67,8 @@ fn rejoin(
     let adder_server = server::find_pin(context.db, &letter.adder_server)?;
     let roster = (&letter.adder_record, &letter.adder_token);
     channel::add_to_roster(context, row.id, &sender.address, adder_server, roster.0, roster.1)?;
-    rejoin::done(heart, context, row, group, letter.anchor)?;
+    let told = (letter.unheard.as_deref().unwrap_or_default(), letter.joins.as_deref().unwrap_or_default());
+    rejoin::done(heart, context, row, group, letter.anchor, told)?;
     // A history that another device gave may have come first.
     device::bundle::into_kept_places(context, row.conversation)?;
     arrival::announce(heart, context, row.conversation, &sender.address)?;

@@ -67,6 +67,12 @@ pub(crate) fn look_again(
     Ok(())
 }
 
+/// Whether one of this account's devices has said that a conversation is in this channel.
+pub(super) fn is_named(context: &Context<'_>, channel: &ChannelId, id: ConversationId) -> Result<bool, EngineError> {
+    let sql = "SELECT 1 FROM named_channels WHERE conversation = ? AND channel = ?";
+    Ok(context.db.prepare_cached(sql)?.exists(params![id, channel.0])?)
+}
+
 /// One of this account's devices named the channel that a conversation is in: whoever put this device into it is followed.
 pub(crate) fn channel_is_named(
     heart: &mut Heart,
@@ -79,6 +85,10 @@ pub(crate) fn channel_is_named(
     if row.is_none_or(|row| row.state != State::Pending || row.channel.is_some()) {
         return Ok(());
     }
+    context
+        .db
+        .prepare_cached("INSERT OR IGNORE INTO named_channels (conversation, channel) VALUES (?, ?)")?
+        .execute(params![id, channel.0])?;
     let mut statement = context.db.prepare_cached("SELECT place, welcome FROM early_welcomes ORDER BY place")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let kept = rows.collect::<Result<Vec<(i64, Vec<u8>)>, _>>()?;

@@ -11,7 +11,7 @@ use crate::conversation::{self, ConversationId, IsAdmin, State, replace};
 use crate::error::EngineError;
 use crate::group::ask;
 use crate::heal::refound::{self, Predecessor};
-use crate::heal::{self, Fault, answer, follow, gap};
+use crate::heal::{self, Fault, follow, gap, joins};
 use crate::view::ConversationKind;
 use crate::{device, server, timeline};
 use aside_mls::{Group, JoinError, Member};
@@ -167,7 +167,7 @@ fn begin(
     channel::add_to_roster(context, letter.channel, &sender.address, adder_server, roster.0, roster.1)?;
     unheard::told(context, &letter.channel, letter.unheard.as_deref().unwrap_or_default(), members)?;
     if let (Some(identity), Some(joined)) = (&heart.identity, letter.joined) {
-        answer::note_join(context, &letter.channel, &identity.address, joined.min(letter.anchor.seq))?;
+        joins::note(context, &letter.channel, &identity.address, joined.min(letter.anchor.seq))?;
     }
     if let Some(row) = channel::find(context.db, &letter.channel)? {
         let devices = members.iter().map(|member| member.credential.certificate.device);

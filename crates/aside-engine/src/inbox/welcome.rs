@@ -13,7 +13,7 @@ use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, ConversationId, IsAdmin, State};
 use crate::error::EngineError;
 use crate::group::ask;
-use crate::heal::give;
+use crate::heal::joins;
 use crate::heal::refound::{self, Predecessor};
 use crate::input::{Change, ServerId};
 use crate::job::{self, Job};
@@ -130,6 +130,10 @@ pub(crate) struct WelcomeLetter {
     /// Devices in the group that have not said a word there, and may not know that they are in (P-7.10), where there are any.
     #[n(15)]
     pub(super) unheard: Option<Vec<Unheard>>,
+    /// The accounts that became members last, each with the entry by which it did: whoever was not there for a while learns
+    /// what is not for whom.
+    #[n(16)]
+    pub(super) joins: Option<Vec<(AccountAddress, u64)>>,
     /// To a device of the adder's own account: which conversation it is.
     #[n(20)]
     pub(super) own: Option<OwnWelcome>,
@@ -185,11 +189,12 @@ pub(crate) fn release(
             welcome,
             tree: tree.clone(),
             predecessor: refound::predecessor_of(context.db, &row.id)?,
-            joined: Some(give::joined_at(context, &row.id, &recipient.address)?).filter(|joined| *joined > 0),
+            joined: Some(joins::at(context, &row.id, &recipient.address)?).filter(|joined| *joined > 0),
             // One's own are told by letters what they missed.
-            since: Some(give::in_since(context, row, &recipient)?)
+            since: Some(joins::lacks_since(context, row, &recipient)?)
                 .filter(|since| recipient.address != identity.address && *since < row.position.seq),
             unheard: Some(unheard::all(context.db, &row.id, &recipient.device)?).filter(|unheard| !unheard.is_empty()),
+            joins: Some(joins::last(context, &row.id)?).filter(|joins| !joins.is_empty()),
             own: (recipient.address == identity.address).then(|| OwnWelcome {
                 conversation: conversation.id,
                 peer: conversation.peer.clone(),
@@ -275,13 +280,19 @@ pub(super) fn consider(
     match known_group.filter(|row| !row.state.is_out() && !is_asked_for) {
         // One's own devices have told of it, and are about to say which channel it is in.
         Some(row) if row.state == State::Pending && row.channel.is_none() => {
-            return early::keep(context, sender, &letter);
+            return match early::is_named(context, &letter.channel, id)? {
+                true => follow(heart, context, sender, &letter, id),
+                false => early::keep(context, sender, &letter),
+            };
         }
         Some(_) => return Ok(()),
         None => {}
     }
     // A conversation that one's own devices know, with somebody of whom they have not told yet.
-    let standing = conversation::find(context.db, &id)?;
+    // A group that this person is out of they tell nothing of any more: somebody asks to add them again.
+    let is_over =
+        |row: &conversation::Conversation| row.state.is_out() && row.state != State::Leaving && row.peer.is_none();
+    let standing = conversation::find(context.db, &id)?.filter(|row| !is_over(row));
     if !is_trusted && standing.is_some_and(|row| row.state != State::Request || row.request.is_some()) {
         return early::keep(context, sender, &letter);
     }
@@ -387,7 +398,8 @@ fn request(
         conversation::add_member(context, id, &sender.address, IsAdmin::Yes)?;
     }
     let kept = to_store(&(sender, letter));
-    context.db.prepare_cached("UPDATE conversations SET request = ? WHERE id = ?")?.execute(params![kept, id])?;
+    let sql = "UPDATE conversations SET request = ?, state = ? WHERE id = ?";
+    context.db.prepare_cached(sql)?.execute(params![kept, State::Request as i64, id])?;
     context.changed(Change::State);
     conversation::touch(context, id)
 }

@@ -294,6 +294,7 @@ mod tests {
         "contents",
         "exports",
         "early_welcomes",
+        "named_channels",
         "ended_channels",
         "evidence",
         "faults",

@@ -151,10 +151,11 @@ impl Engine {
         left.push(format!("intents {:?}", rows.collect::<Result<Vec<_>, _>>()?));
         left.push(format!("receipts due: {:?}", self.heart.receipts_due));
         let sql = "SELECT item || ' changed ' || changed || ' in flight ' || in_flight FROM unsynced
-             UNION ALL SELECT hex(conversation) || ' is founded anew until ' || until_ms FROM refounding";
+             UNION ALL SELECT hex(conversation) || ' is founded anew until ' || until_ms FROM refounding
+             UNION ALL SELECT hex(device) || ' unheard in ' || hex(channel) || ' lost ' || lost FROM unheard";
         let mut statement = self.db.prepare(sql)?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        left.push(format!("not told or founded {:?}", rows.collect::<Result<Vec<_>, _>>()?));
+        left.push(format!("not told, founded or heard {:?}", rows.collect::<Result<Vec<_>, _>>()?));
         let mut statement = self.db.prepare("SELECT body, attempts, due_ms FROM jobs ORDER BY id LIMIT 8")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         for row in rows {

@@ -18,6 +18,7 @@ use super::{Channel, outbox, take_group};
 use crate::Heart;
 use crate::context::{Context, stored, to_store};
 use crate::conversation::{self, State};
+use crate::device;
 use crate::error::EngineError;
 use crate::heal;
 use crate::inbox::welcome::{self, Welcomes};
@@ -88,7 +89,10 @@ fn prepare(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> R
     // What is wrong with another channel of the conversation does not concern this one; of those who leave, only the last
     // admin commits, to appoint another.
     let is_open = conversation.is_some_and(|row| matches!(row.state, State::Active | State::Healing | State::Leaving));
-    let may_commit = is_open && heal::may_encrypt(context, channel)?;
+    let own = heart.identity.as_ref().map(|identity| identity.device());
+    // Nobody would follow a device that is revoked.
+    let is_revoked = own.map(|own| device::row::is_revoked(context.db, &own)).transpose()?.unwrap_or_default();
+    let may_commit = is_open && !is_revoked && heal::may_encrypt(context, channel)?;
     // Messages that are under way in this epoch are answered first: they would all be stale.
     if !may_commit || !is_wanted(context, channel)? || outbox::is_under_way(context, &channel.id)? {
         return Ok(None);
@@ -110,6 +114,11 @@ fn prepare(heart: &mut Heart, context: &mut Context<'_>, channel: &Channel) -> R
         Err(EngineError::Mls(error)) if !matches!(error, MlsError::Storage(_)) => {
             context.db.execute_batch("ROLLBACK TO commit_is_made; RELEASE commit_is_made")?;
             intent::later(context, &plan.intents)?;
+            if let MlsError::Credential(_) = error {
+                // A longer chain of this account's that stands in the group may revoke this device.
+                let shown: Vec<_> = group.members()?.into_iter().map(|member| member.credential).collect();
+                device::attend::removed_by(heart, context, &shown)?;
+            }
             if plan.intents.is_empty() {
                 let next = next_rotation(heart, context);
                 set_rotation(context, channel.id, Some(next))?;

@@ -253,16 +253,17 @@ fn show(
                 remove_from_roster(context, channel.id, &certificate.device)?;
             }
             if is_out {
+                unheard::done(context, &channel.id, &certificate.device)?;
                 intent::device_is_out(context, &channel.id, &old.credential.address, &certificate.device)?;
                 heal::answer::device_is_out(context, channel.conversation, &certificate.device)?;
             }
         }
     }
     for address in &changes.added {
-        heal::answer::joined(context, channel, address)?;
+        heal::joins::became(context, channel, address)?;
     }
     for address in &changes.removed {
-        heal::answer::was_in(context, &channel.id, address)?;
+        heal::joins::was_in(context, &channel.id, address)?;
         intent::account_is_out(context, &channel.id, address)?;
     }
     let own = heart.identity.as_ref().map(|identity| &identity.address);
