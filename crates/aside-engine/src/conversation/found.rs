@@ -155,8 +155,8 @@ pub(crate) fn fetch_failed(
     (id, member): (ConversationId, &AccountAddress),
     why: &str,
 ) -> Result<(), EngineError> {
-    if let Some((conversation, _)) = standing_group(context, id)? {
-        return grow::failed(context, &conversation, member, why);
+    if standing_group(context, id)?.is_some() {
+        return grow::failed(context, id, member, why);
     }
     context
         .db

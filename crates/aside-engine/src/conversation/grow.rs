@@ -67,11 +67,7 @@ pub(crate) fn begin(
 pub(crate) fn again(context: &mut Context<'_>, id: ConversationId, member: &AccountAddress) -> Result<(), EngineError> {
     match reach(context, id, member)? {
         Some(reach) => begin(context, id, member, reach.server),
-        None => {
-            set_not_added(context, id, member)?;
-            let why = "could not be added: their device's keys have expired; add them again";
-            timeline::note(context, id, member, &format!("{member} {why}"))
-        }
+        None => failed(context, id, member, "their device's keys have expired; add them again"),
     }
 }
 
@@ -93,13 +89,13 @@ pub(super) fn fetched(
 /// Somebody cannot be added to a group that stands.
 pub(super) fn failed(
     context: &mut Context<'_>,
-    conversation: &row::Conversation,
+    id: ConversationId,
     member: &AccountAddress,
     why: &str,
 ) -> Result<(), EngineError> {
-    end(context, conversation.id, member)?;
-    set_not_added(context, conversation.id, member)?;
-    timeline::note(context, conversation.id, member, &format!("{member} could not be added: {why}"))
+    end(context, id, member)?;
+    set_not_added(context, id, member)?;
+    timeline::note(context, id, member, &format!("{member} could not be added: {why}"))
 }
 
 /// Somebody is not waited for any more.

@@ -173,6 +173,7 @@ pub(crate) fn release(
     let Some(identity) = &heart.identity else { return Ok(()) };
     let Welcomes { epoch, ratchet_tree, slices } = welcomes;
     let (tree, blobs) = Tree::pack(context, ratchet_tree)?;
+    let joins = Some(joins::last(context, &row.id)?).filter(|joins| !joins.is_empty());
     let mut letters = Vec::new();
     for Slice { recipient, welcome } in slices {
         let letter = WelcomeLetter {
@@ -194,7 +195,7 @@ pub(crate) fn release(
             since: Some(joins::lacks_since(context, row, &recipient)?)
                 .filter(|since| recipient.address != identity.address && *since < row.position.seq),
             unheard: Some(unheard::all(context.db, &row.id, &recipient.device)?).filter(|unheard| !unheard.is_empty()),
-            joins: Some(joins::last(context, &row.id)?).filter(|joins| !joins.is_empty()),
+            joins: joins.clone(),
             own: (recipient.address == identity.address).then(|| OwnWelcome {
                 conversation: conversation.id,
                 peer: conversation.peer.clone(),
