@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::timeline;
 use aside_protocol::address::{AccountAddress, AccountName};
 use aside_protocol::link::InviteLink;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 impl Heart {
     /// Carries one out.
@@ -236,13 +236,14 @@ impl Heart {
         {
             return Err(CommandError::NotAnEmoji);
         }
-        let standing: Option<MessageId> = context
+        // Several where more than one device of this person added it.
+        let standing: Vec<MessageId> = context
             .db
             .prepare_cached("SELECT id FROM reactions WHERE message = ? AND sender = ? AND emoji = ?")?
-            .query_row(params![message, author.to_string(), emoji], |row| row.get(0))
-            .optional()?;
-        match (presence, standing) {
-            (Presence::Present, None) => {
+            .query_map(params![message, author.to_string(), emoji], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        match presence {
+            Presence::Present if standing.is_empty() => {
                 let content = Content::Reaction { target: message, emoji: emoji.clone() };
                 let mut id = message;
                 outbox::queue(context, conversation.id, &content, |bytes| {
@@ -251,11 +252,13 @@ impl Heart {
                 })?;
                 timeline::react(context, &author, &message, &emoji, &id)?;
             }
-            (Presence::Absent, Some(id)) => {
-                timeline::delete(context, &author, &id)?;
-                outbox::queue(context, conversation.id, &Content::Delete { target: id }, |_| None)?;
+            Presence::Absent => {
+                for id in standing {
+                    timeline::delete(context, &author, &id)?;
+                    outbox::queue(context, conversation.id, &Content::Delete { target: id }, |_| None)?;
+                }
             }
-            (Presence::Present, Some(_)) | (Presence::Absent, None) => {}
+            Presence::Present => {}
         }
         self.stir(&conversation);
         Ok(Answer::Message(message))

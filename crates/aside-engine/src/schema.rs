@@ -4,7 +4,7 @@ use crate::error::EngineError;
 use rusqlite::Connection;
 
 /// Of the tables below. Whoever changes them raises it, or a profile that was made before would be opened half-broken.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE settings (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), body BLOB NOT NULL) STRICT;
@@ -114,9 +114,10 @@ CREATE TABLE messages (
     edited INTEGER NOT NULL DEFAULT 0, deleted INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX timeline ON messages (conversation, position);
+-- Two devices of a person may add the same emoji at once: it is shown once, and each is taken back under its own id.
 CREATE TABLE reactions (
     message BLOB NOT NULL, sender TEXT NOT NULL, emoji TEXT NOT NULL, id BLOB NOT NULL UNIQUE,
-    PRIMARY KEY (message, sender, emoji)
+    PRIMARY KEY (message, sender, emoji, id)
 ) STRICT, WITHOUT ROWID;
 -- Every content that was taken from a log, so that a member who sends the same one again is not heard twice.
 CREATE TABLE taken (id BLOB PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -362,7 +363,7 @@ mod tests {
         let mut statement = db.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
         let sql: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         let digest: String = Sha256::digest(sql.join("\n")).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!((VERSION, digest.as_str()), (4, "b46249ff315abcdc"));
+        assert_eq!((VERSION, digest.as_str()), (5, "4d900d3badd9520c"));
     }
 
     fn with_version(path: &Path, version: i64) {

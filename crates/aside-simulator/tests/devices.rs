@@ -225,6 +225,29 @@ fn edits_and_reactions_of_history_reach_a_device_that_is_still_being_given_it() 
     }
 }
 
+#[test]
+fn the_same_reaction_from_two_devices_at_once_stands_once_and_is_taken_back_from_all() {
+    let (mut calm, laptop) = linked(8, History::All);
+    let id = calm.timeline(1).iter().find(|row| row.text == "before, from the friend").unwrap().id;
+    let react = |presence| Command::React { message: id, emoji: "👍".into(), presence };
+    calm.command(0, react(Presence::Present));
+    calm.command(laptop, react(Presence::Present));
+    calm.settle();
+    let counts = |calm: &Calm, who: usize| -> Vec<(u32, bool)> {
+        let row = calm.timeline(who).into_iter().find(|row| row.id == id).unwrap();
+        row.reactions.iter().map(|reaction| (reaction.count, reaction.own)).collect()
+    };
+    for (who, own) in [(0, true), (laptop, true), (1, false)] {
+        assert_eq!(counts(&calm, who), [(1, own)], "p{who}");
+    }
+    calm.command(laptop, react(Presence::Absent));
+    calm.settle();
+    for who in [0, laptop, 1] {
+        assert_eq!(counts(&calm, who), [], "p{who}");
+    }
+    assert_eq!(calm.engine_errors(), Vec::<String>::new());
+}
+
 fn revoke(calm: &mut Calm, by: usize, name: &str) {
     let devices = calm.engine(by).unwrap().devices().unwrap();
     let device = parse_device_id(&devices.iter().find(|device| device.name == name).unwrap().id).unwrap();

@@ -184,7 +184,8 @@ pub(crate) fn delete(
     Ok(())
 }
 
-/// Adds an emoji; the same one of the same person stands once.
+/// Adds an emoji. Each is kept under its own id, also where two devices of a person added the same one at once: whichever came
+/// first, taking one back leaves the same standing on all devices.
 pub(crate) fn react(
     context: &mut Context<'_>,
     author: &AccountAddress,

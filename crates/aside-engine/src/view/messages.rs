@@ -188,7 +188,7 @@ impl Engine {
     fn reactions(&self, id: &MessageId) -> Result<Vec<Reaction>, EngineError> {
         let own = self.heart.identity.as_ref().map(|identity| identity.address.to_string()).unwrap_or_default();
         let mut statement = self.db.prepare_cached(
-            "SELECT emoji, COUNT(*), MAX(sender = ?) FROM reactions WHERE message = ? GROUP BY emoji ORDER BY 2 DESC, 1",
+            "SELECT emoji, COUNT(DISTINCT sender), MAX(sender = ?) FROM reactions WHERE message = ? GROUP BY emoji ORDER BY 2 DESC, 1",
         )?;
         let rows = statement.query_map(params![own, id], |row| {
             Ok(Reaction { emoji: row.get(0)?, count: row.get(1)?, own: row.get(2)? })
