@@ -54,6 +54,10 @@ fn shown(world: &World, place: &Place, side: &Side) -> Result<Shown, String> {
         if member.state != MemberState::Member && is_anybody_left_to_act(world, side, &member.person.address) {
             return Err(format!("{} sees {} as {:?} for ever", side.name, member.person.address, member.state));
         }
+        // An admin goes on trying to add whoever did ill and answers nothing any more; nobody else knows of that.
+        if member.state == MemberState::Adding && world.hostile_address() == Some(&member.person.address) {
+            continue;
+        }
         // Whoever has forgotten one of two logs puts no further devices into it: how many they are differs between the two.
         let is_in_one = world.has_forgotten_log_of(&member.person.address, place);
         let devices = if is_in_one { 1 } else { member.devices };

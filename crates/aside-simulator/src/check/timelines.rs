@@ -2,6 +2,7 @@
 
 use super::members::is_one;
 use super::seen::{Seen, Side, was_told_to_begin_again};
+use crate::plan::HostileEnd;
 use crate::world::World;
 use crate::world::ledger::Place;
 use aside_engine::content::MessageId;
@@ -42,14 +43,15 @@ pub(super) fn check(world: &mut World, seen: &Seen) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the device that wrote a message was set back to an older copy, so that it need not know of it, and everybody whom
-/// it may have reached says that something is gone, or was set back to before the log and cannot know that there was anything:
-/// what others had not read yet, or had read before they were set back, too, nobody has any more.
+/// Whether the device that wrote a message was set back to an older copy, so that it need not know of it, or is never seen
+/// again, and everybody whom it may have reached says that something is gone, or was set back to before the log and cannot
+/// know that there was anything: what others had not read yet, or had read before they were set back, too, nobody has any more.
 fn is_forgotten_by_all(world: &World, seen: &Seen, place: &Place, by: usize) -> bool {
     let sides = seen.sides.get(place).into_iter().flatten();
     let mut inside = sides.filter(|side| side.is_in());
     let knows_none = |side: &Side| said_to_be_gone(side) > 0 || world.ledger.has_forgotten(side.who, place);
-    world.ledger.restored.contains(&by) && inside.all(knows_none)
+    let has_vanished = world.is_hostile(by) && world.plan.hostile.is_some_and(|it| it.end == HostileEnd::Vanishes);
+    (has_vanished || world.ledger.restored.contains(&by)) && inside.all(knows_none)
 }
 
 /// Where each message of a conversation stands: in one log, or in several where it was sent again.
@@ -162,6 +164,8 @@ fn check_eligible(
             (true, false) if positions.iter().all(|position| had_left(world, seen, side.who, *position)) => {}
             (true, false) if positions.iter().all(|(log, _)| never_got_in(world, sides, side.who, log)) => {}
             (true, false)
+                if positions.iter().all(|position| was_taken_out_unheard(world, seen, side.who, *position)) => {}
+            (true, false)
                 if is_author_out(world, sides, message)
                     && positions.iter().all(|position| was_not_there_yet(world, seen, side.who, *position)) => {}
             (true, false) if !stays(world, seen, side, positions) || is_author_out(world, sides, message) => gone += 1,
@@ -219,6 +223,17 @@ fn is_author_out(world: &World, sides: &[Side], message: &MessageId) -> bool {
 fn never_got_in(world: &World, sides: &[Side], who: usize, log: &ChannelId) -> bool {
     let mut used = sides.iter().filter(|side| side.is_in()).flat_map(|side| &side.channels);
     !used.any(|seen| seen.channel == *log) && !world.ledger.has_stood(who, *log)
+}
+
+/// Whether a device was put in and taken out again before it ever heard of it, and an entry was made in between: it had lost
+/// its state, and was let in anew only to be removed. Nobody can tell it what it missed, for it was never in.
+fn was_taken_out_unheard(world: &World, seen: &Seen, who: usize, (channel, seq): (ChannelId, u64)) -> bool {
+    let Some(log) = seen.logs.get(&channel) else { return false };
+    let Some(at) = log.entries.get(&seq).map(|entry| entry.epoch) else { return false };
+    let is_in = |epoch: &u64| is_member(world, who, (channel, *epoch));
+    let end = (at..=log.epoch).take_while(is_in).last().unwrap_or(at);
+    let mut stay = (0..=at).rev().take_while(is_in).chain(at..=end);
+    end < log.epoch && !stay.any(|epoch| world.ledger.reached.contains(&(who, channel, epoch)))
 }
 
 /// Whether a device first read a log behind a place, though it had a leaf there: it had refused the Welcome of a revoked
