@@ -7,6 +7,7 @@
 use crate::context::{Context, stored, to_store};
 use crate::error::EngineError;
 use crate::inbox::welcome::Recipient;
+use aside_mls::Member;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::id::{ChannelId, DeviceId, Hash};
 use minicbor::bytes::ByteVec;
@@ -240,10 +241,18 @@ pub(crate) fn later(context: &mut Context<'_>, ids: &[i64]) -> Result<(), Engine
     Ok(())
 }
 
-/// Of some intents, those that add a device become ones that put it in with a fresh leaf, whether or not it has one.
-pub(super) fn swap_added(context: &mut Context<'_>, channel: ChannelId, ids: &[i64]) -> Result<(), EngineError> {
+/// Of some intents, those that add a device which has a leaf by now become ones that give it a fresh one.
+pub(super) fn swap_added(
+    context: &mut Context<'_>,
+    channel: ChannelId,
+    ids: &[i64],
+    members: &[Member],
+) -> Result<(), EngineError> {
+    let is_in = |device: &DeviceId| members.iter().any(|member| member.credential.certificate.device == *device);
     for wanted in due(context, &channel)?.into_iter().filter(|wanted| ids.contains(&wanted.id)) {
-        if let Intent::Add(newcomer) = wanted.intent {
+        if let Intent::Add(newcomer) = wanted.intent
+            && is_in(&newcomer.recipient.device)
+        {
             done(context, &[wanted.id])?;
             want(context, channel, &Intent::Swap(newcomer))?;
         }
@@ -295,6 +304,28 @@ pub(super) fn device_is_out(
         .db
         .prepare_cached("DELETE FROM intents WHERE channel = ? AND kind = ? AND subject = ?")?
         .execute(params![channel.0, SWAP, device_subject(address, device)])?;
+    Ok(())
+}
+
+/// A device that comes back to a group where others went on: fresh leaves that were asked for by those whose account was
+/// taken out meanwhile would bring them back in.
+pub(super) fn others_are_out(
+    context: &Context<'_>,
+    channel: &ChannelId,
+    members: &[Member],
+) -> Result<(), EngineError> {
+    let swaps = context
+        .db
+        .prepare_cached("SELECT id, body FROM intents WHERE channel = ? AND kind = ?")?
+        .query_map(params![channel.0, SWAP], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    for (id, body) in swaps {
+        let intent: Intent = stored(&body, "intent")?;
+        let is_out = |address: &AccountAddress| !members.iter().any(|member| member.credential.address == *address);
+        if intent.person().is_some_and(is_out) {
+            done(context, &[id])?;
+        }
+    }
     Ok(())
 }
 

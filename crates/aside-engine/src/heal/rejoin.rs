@@ -124,7 +124,7 @@ pub(crate) fn done(
     // What was read up to here is compared with the anchor where both know it; what was not, is asked for.
     gap::open(heart, context, row, row.position.seq.saturating_add(1), anchor.seq)?;
     outbox::epoch_ended(context, row.id)?;
-    commit::was_lost(context, row.id)?;
+    commit::was_lost(context, row.id, &group.members()?)?;
     channel::anchor(context, row.id, anchor)?;
     channel::note_epoch(context, row.id, &group)?;
     forget_untold_leaves(heart, context, row)?;

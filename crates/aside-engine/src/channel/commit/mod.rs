@@ -24,7 +24,7 @@ use crate::heal;
 use crate::inbox::welcome::{self, Welcomes};
 use crate::network::Flight;
 use crate::timeline;
-use aside_mls::{CommitDraft, DeviceSigner, Group, MlsError, PendingCommit, Session};
+use aside_mls::{CommitDraft, DeviceSigner, Group, Member, MlsError, PendingCommit, Session};
 use aside_protocol::channel::{EntryHeader, EpochKeys, Position, Purpose, body_hash, next_head};
 use aside_protocol::frame::anonymous::{NewEntry, Request};
 use aside_protocol::id::{AppendId, ChannelId};
@@ -273,11 +273,13 @@ fn pending(context: &Context<'_>, channel: &ChannelId) -> Result<Option<Pending>
     Ok(Some(Pending { entry: stored(&entry, "pending commit")?, made: stored(&made, "pending commit")? }))
 }
 
-/// The state that a commit was made in was lost before it was acknowledged, and this device has a fresh leaf. Whether the
-/// server had taken it cannot be told any more, and its Welcomes never went out: whom it added is swapped in.
-pub(crate) fn was_lost(context: &mut Context<'_>, channel: ChannelId) -> Result<(), EngineError> {
+/// The state that a commit was made in was lost before it was acknowledged, and this device has a fresh leaf in a group of
+/// these members. Whether the server had taken the commit cannot be told otherwise, and its Welcomes never went out: whom it
+/// did add is swapped in. Whoever asked for a fresh leaf before and was taken out since is not brought back.
+pub(crate) fn was_lost(context: &mut Context<'_>, channel: ChannelId, members: &[Member]) -> Result<(), EngineError> {
+    intent::others_are_out(context, &channel, members)?;
     if let Some(pending) = pending(context, &channel)? {
-        intent::swap_added(context, channel, &pending.made.intents)?;
+        intent::swap_added(context, channel, &pending.made.intents, members)?;
     }
     context.db.prepare_cached("DELETE FROM pending_commits WHERE channel = ?")?.execute(params![channel.0])?;
     Ok(())

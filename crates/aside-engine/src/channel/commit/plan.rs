@@ -219,9 +219,16 @@ impl Planner<'_> {
                 }
                 Ok(verdict)
             }
+            // A request that came since the person wished the whole account out would bring it back in by the same commit.
+            None if self.is_taken_out(address) => Ok(Verdict::NotNow),
             // Somebody took the old leaf out without putting the fresh one in, and that is an addition.
             None => self.add(newcomer),
         }
+    }
+
+    /// Whether this very commit takes all devices of a member out.
+    fn is_taken_out(&self, address: &AccountAddress) -> bool {
+        !self.accounts.contains(address) && self.members.iter().any(|member| member.credential.address == *address)
     }
 
     /// The leaves whose place a device takes that is no member yet: those that its chain revokes.

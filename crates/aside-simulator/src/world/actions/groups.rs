@@ -25,7 +25,7 @@ impl World {
         from
     }
 
-    fn wish(&mut self, by: usize, group: ConversationId, wish: Wish, is_sure: bool) {
+    pub(super) fn wish(&mut self, by: usize, group: ConversationId, wish: Wish, is_sure: bool) {
         self.ledger.wishes.push(Wished { by, group, wish, is_sure });
     }
 

@@ -2,6 +2,7 @@
 
 use super::World;
 use crate::plan::{HostileEnd, Ill};
+use crate::world::ledger::Wish;
 use aside_engine::Defects;
 use aside_engine::conversation::ConversationId;
 use aside_engine::input::{Command, GroupChange};
@@ -38,6 +39,10 @@ impl World {
         let command = match hostile.ill {
             Ill::Forbidden => {
                 let (conversation, change) = self.some_forbidden(who)?;
+                if let GroupChange::Remove(member) = &change {
+                    // Who is made an admin before that commit comes is allowed it.
+                    self.wish(who, conversation, Wish::Out(member.clone()), false);
+                }
                 Command::ChangeGroup { conversation, change }
             }
             _ => Command::RotateKeys { conversation: self.some_conversation(who)?.id },
