@@ -15,8 +15,8 @@ use rusqlite::params;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Pieces that are kept of one conversation.
-const KEPT_MAX: i64 = 32;
+/// Pieces of evidence that are kept of one conversation, the newest.
+pub const EVIDENCE_KEPT_MAX: u32 = 32;
 
 /// A place in the log, with the head of the chain there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -74,7 +74,7 @@ pub(super) fn keep(context: &mut Context<'_>, channel: &Channel, fault: &Fault) 
             "DELETE FROM evidence WHERE conversation = ?1 AND id NOT IN
              (SELECT id FROM evidence WHERE conversation = ?1 ORDER BY id DESC LIMIT ?2)",
         )?
-        .execute(params![channel.conversation, KEPT_MAX])?;
+        .execute(params![channel.conversation, EVIDENCE_KEPT_MAX])?;
     Ok(())
 }
 

@@ -26,7 +26,7 @@ pub(crate) mod rejoin;
 mod request;
 
 pub use count::HealCounts;
-pub use evidence::{Evidence, SeenPosition};
+pub use evidence::{EVIDENCE_KEPT_MAX, Evidence, SeenPosition};
 pub(crate) use fault::{Fault, Fork, ForkSign, show};
 pub use notice::Healing;
 pub(crate) use recover::given_up;

@@ -5,7 +5,7 @@ use crate::plan::Ill;
 use crate::world::World;
 use crate::world::actions::FORBIDDEN_TITLE;
 use crate::world::ledger::{Place, Wish};
-use aside_engine::heal::Evidence;
+use aside_engine::heal::{EVIDENCE_KEPT_MAX, Evidence};
 use aside_engine::view::inspect::ChannelSeen;
 use aside_protocol::id::ChannelId;
 use std::collections::BTreeSet;
@@ -82,10 +82,11 @@ fn is_noticed(world: &World, seen: &Seen, ill: Ill, (channel, epoch): (ChannelId
 /// A device that read everything up to a commit with ill will, is in the conversation, and keeps no evidence.
 ///
 /// Whoever moved to another channel before they read that far need not have seen it; nor whoever stopped for another
-/// reason, which only damage and older copies are.
+/// reason, which only damage and older copies are. Of somebody who goes on and on only the newest is kept.
 fn silent_witness<'a>(world: &World, seen: &'a Seen, (channel, epoch): (ChannelId, u64), seq: u64) -> Option<&'a Side> {
     let at_it = |it: &ChannelSeen| it.channel == channel && it.epoch == epoch && it.seq + 1 == seq;
-    let stopped = |side: &&Side| side.is_in() && side.all_channels.iter().any(at_it);
+    let is_full = |side: &Side| side.evidence.len() >= EVIDENCE_KEPT_MAX as usize;
+    let stopped = |side: &&Side| side.is_in() && !is_full(side) && side.all_channels.iter().any(at_it);
     let is_whole = world.ledger.damaged.is_empty() && world.ledger.restored.is_empty();
     seen.sides.values().flatten().filter(|_| is_whole).find(stopped)
 }
