@@ -248,6 +248,20 @@ fn the_same_reaction_from_two_devices_at_once_stands_once_and_is_taken_back_from
     assert_eq!(calm.engine_errors(), Vec::<String>::new());
 }
 
+#[test]
+fn edits_on_two_devices_at_once_end_alike_on_all() {
+    let (mut calm, laptop) = linked(9, History::All);
+    let id = calm.timeline(1).iter().find(|row| row.text == "before, from the old device").unwrap().id;
+    calm.command(0, Command::EditText { message: id, text: "edited on the old device".into() });
+    calm.command(laptop, Command::EditText { message: id, text: "edited on the laptop".into() });
+    calm.settle();
+    let text = |who: usize| calm.timeline(who).into_iter().find(|row| row.id == id).unwrap().text;
+    assert!(text(1).starts_with("edited on the "), "{}", text(1));
+    for who in [0, laptop] {
+        assert_eq!(text(who), text(1), "p{who}");
+    }
+}
+
 fn revoke(calm: &mut Calm, by: usize, name: &str) {
     let devices = calm.engine(by).unwrap().devices().unwrap();
     let device = parse_device_id(&devices.iter().find(|device| device.name == name).unwrap().id).unwrap();

@@ -5,6 +5,7 @@ use super::subscribe::{link_to, prove};
 use super::{Channel, commit, end, take_group};
 use crate::Heart;
 use crate::contact;
+use crate::content::mimi::MimiContent;
 use crate::content::wrapper::{Wrapper, message_id};
 use crate::content::{Content, MessageId};
 use crate::context::{Context, sql, unsql};
@@ -19,7 +20,7 @@ use aside_protocol::channel::{EntryHeader, Position, Purpose};
 use aside_protocol::frame::anonymous::{NewEntry, Request};
 use aside_protocol::id::{AppendId, ChainHead, ChannelId};
 use aside_protocol::limit::{APPEND_ENTRIES_MAX, MESSAGE_DAYS_DEFAULT, MESSAGE_DAYS_MAX};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// Bytes of bodies in one append request.
 const APPEND_BYTES_MAX: usize = 256 * 1024;
@@ -199,6 +200,18 @@ pub(crate) fn all_failed(
 /// Whether something for a conversation has not reached its log, as far as this device knows.
 pub(crate) fn waits(context: &Context<'_>, conversation: ConversationId) -> Result<bool, EngineError> {
     Ok(context.db.prepare_cached("SELECT 1 FROM outbox WHERE conversation = ?")?.exists(params![conversation])?)
+}
+
+/// Whether an edit of a message by this device is on its way: it will stand behind any that comes before it.
+pub(crate) fn edits(db: &Connection, conversation: ConversationId, target: &MessageId) -> Result<bool, EngineError> {
+    let mut statement = db.prepare_cached("SELECT content FROM outbox WHERE conversation = ? AND message IS NULL")?;
+    let queued =
+        statement.query_map(params![conversation], |row| row.get::<_, Vec<u8>>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let is_edit = |body: &Vec<u8>| {
+        let content = MimiContent::decode(body).and_then(|mimi| Content::from_mimi(&mimi));
+        matches!(content, Ok(Content::Edit { target: edited, .. }) if edited == *target)
+    };
+    Ok(queued.iter().any(is_edit))
 }
 
 /// Nothing, but for a planted defect: what is to be retried is forgotten to have been encrypted, before the log was

@@ -2,7 +2,7 @@
 
 use super::{RowKind, find, orphans, receipts};
 use crate::Heart;
-use crate::channel::{self, Channel};
+use crate::channel::{self, Channel, outbox};
 use crate::content::{Arrival, Content, MessageId};
 use crate::context::{Context, sql};
 use crate::conversation::{self, ConversationId, next_position, touch};
@@ -57,7 +57,8 @@ pub(crate) fn take(
             orphans::keep(context, taken, &target, &content)
         }
         Content::Edit { target, .. }
-            if heal::content::is_edited_since(context.db, (&taken.id, &taken.author), &target)? =>
+            if heal::content::is_edited_since(context.db, (&taken.id, &taken.author), &target)?
+                || outbox::edits(context.db, channel.conversation, &target)? =>
         {
             Ok(())
         }
