@@ -329,14 +329,15 @@ fn write_history(heart: &mut Heart, context: &mut Context<'_>, history: &History
         params![NOTHING_READ, id],
     )?;
     let own = [("conversation", Value::Blob(id.0.to_vec().into()))];
-    let given = places(&history.messages);
+    let said = without_what_comes(context, &history.messages)?;
+    let given = places(&said);
     let messages: Vec<MessageId> = given.iter().map(|(message, _)| *message).collect();
     let before = order::Before::of(context, id, &messages)?;
-    rows::write(context.db, "messages", &["conversation"], &history.messages, &own, Existing::Keep)?;
+    rows::write(context.db, "messages", &["conversation"], &said, &own, Existing::Keep)?;
     before.settle(context, &given)?;
     sync::follow_cursor(context, id, &messages)?;
     rows::write(context.db, "reactions", &[], &history.reactions, &[], Existing::Keep)?;
-    take_changes(context, id, &history.messages)?;
+    take_changes(context, id, &said)?;
     for message in messages {
         channel::receive::take_once(context, &message.0)?;
         timeline::catch_up(context, &message)?;
@@ -351,6 +352,25 @@ fn write_history(heart: &mut Heart, context: &mut Context<'_>, history: &History
     into_kept_places(context, id)?;
     // Read cursors point at messages, which are here by now.
     sync::apply_chat(heart, context, &history.chat)
+}
+
+/// What is given without what this device comes to by itself, in a log that it reads already: of a conversation with two
+/// logs a history tells both as far as the giver has read them. It would stand above what this device has read before it. What
+/// was changed since is taken all the same, for that may stand in the other log.
+fn without_what_comes(context: &Context<'_>, messages: &Rows) -> Result<Rows, EngineError> {
+    let columns = ["channel", "seq", "edited", "deleted"].map(|name| messages.column(name));
+    let [channels, seqs, edited, deleted] = columns;
+    let mut reads = context
+        .db
+        .prepare_cached("SELECT 1 FROM channels WHERE id = ? AND seq < ? AND live = 1 AND successor IS NULL")?;
+    let mut is_kept = Vec::new();
+    for ((channel, seq), changes) in channels.into_iter().zip(seqs).zip(edited.into_iter().zip(deleted)) {
+        let is_unchanged = matches!(changes, (Value::Integer(0), Value::Integer(0)));
+        is_kept.push(!(is_unchanged && reads.exists(params![channel, seq])?));
+    }
+    let mut kept = messages.clone();
+    kept.retain(&is_kept);
+    Ok(kept)
 }
 
 /// The messages of a letter with the places that their giver counted, the oldest first.

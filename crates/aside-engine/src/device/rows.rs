@@ -89,6 +89,12 @@ impl Rows {
         self.column(name).into_iter().next()
     }
 
+    /// Keeps some of the rows.
+    pub fn retain(&mut self, is_kept: &[bool]) {
+        let mut kept = is_kept.iter();
+        self.rows.retain(|_| kept.next().copied().unwrap_or(true));
+    }
+
     /// Changes a column's integers.
     pub fn shift(&mut self, name: &str, by: i64) {
         let Some(at) = self.names.iter().position(|other| other == name) else { return };
