@@ -16,6 +16,7 @@ use crate::heal::{self, Fork, ForkSign};
 use crate::network::Flight;
 use crate::timeline;
 use crate::view::ConversationKind;
+use aside_protocol::address::AccountAddress;
 use aside_protocol::channel::{EntryHeader, Position, Purpose};
 use aside_protocol::frame::anonymous::{NewEntry, Request};
 use aside_protocol::id::{AppendId, ChainHead, ChannelId};
@@ -212,6 +213,25 @@ pub(crate) fn edits(db: &Connection, conversation: ConversationId, target: &Mess
         matches!(content, Ok(Content::Edit { target: edited, .. }) if edited == *target)
     };
     Ok(queued.iter().any(is_edit))
+}
+
+/// Something of this device's that waits here stands in the log: whoever was set back to an older copy had sent it long ago.
+pub(crate) fn was_sent(
+    context: &Context<'_>,
+    conversation: ConversationId,
+    (author, id): (&AccountAddress, &MessageId),
+) -> Result<(), EngineError> {
+    let waiting = context
+        .db
+        .prepare_cached(
+            "SELECT place, content FROM outbox WHERE conversation = ? AND message IS NULL AND ciphertext IS NULL",
+        )?
+        .query_map(params![conversation], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    for (place, _) in waiting.iter().filter(|(_, content)| message_id(author, content) == *id) {
+        context.db.prepare_cached("DELETE FROM outbox WHERE place = ?")?.execute(params![place])?;
+    }
+    Ok(())
 }
 
 /// Nothing, but for a planted defect: what is to be retried is forgotten to have been encrypted, before the log was

@@ -81,6 +81,11 @@ pub(crate) fn keep(
         Ok(Content::Leave) => (Kind::Leave, None),
         _ => return Ok(()),
     };
+    // Whoever was set back may have sent it a second time since.
+    context
+        .db
+        .prepare_cached("UPDATE OR IGNORE contents SET seq = ?1 WHERE id = ?2 AND channel = ?3 AND seq > ?1")?
+        .execute(params![sql(seq), id, channel.0])?;
     context
         .db
         .prepare_cached(

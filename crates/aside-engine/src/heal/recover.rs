@@ -6,7 +6,7 @@ use super::give::UNREACHED_MAX;
 use super::letter::{Ask, Give, HealLetter, Named, Reach};
 use super::{content, count, fault, joins, line, refound, request};
 use crate::Heart;
-use crate::channel::{self, Channel, receive::take_once};
+use crate::channel::{self, Channel, outbox, receive::take_once};
 use crate::contact;
 use crate::content::mimi::MimiContent;
 use crate::content::wrapper::message_id;
@@ -493,6 +493,9 @@ fn accept(
         false => named.author == *giver,
     };
     let (true, Ok(content)) = (is_believed, Content::from_mimi(&mimi)) else { return Ok(()) };
+    if is_own {
+        outbox::was_sent(context, row.conversation, (&named.author, &named.id))?;
+    }
     if !take_once(context, &named.id.0)? {
         return Ok(());
     }

@@ -301,7 +301,7 @@ fn check_words(
     let mut first: BTreeMap<(Option<ChannelId>, &MessageId), (&str, String)> = BTreeMap::new();
     // Whoever missed something may have missed an edit.
     let inside = sides.iter().filter(|side| side.is_in() && !side.rows.iter().any(is_loss));
-    for side in inside {
+    for side in inside.filter(|side| was_in_all_logs(world, seen, sides, side.who)) {
         let half = side.channels.first().map(|it| it.channel).filter(|_| !is_one);
         for row in side.rows.iter().filter(|row| row.kind == MessageKind::Text) {
             let positions = logged.get(&row.id).into_iter().flatten();
@@ -316,6 +316,17 @@ fn check_words(
         }
     }
     Ok(())
+}
+
+/// Whether a device was in each log of a conversation when the first thing was said there. What acts on a message may stand in
+/// another log than the message; whoever was let into that one later was not told.
+fn was_in_all_logs(world: &World, seen: &Seen, sides: &[Side], who: usize) -> bool {
+    let logs: BTreeSet<ChannelId> = sides.iter().flat_map(|side| &side.channels).map(|it| it.channel).collect();
+    logs.into_iter().all(|log| {
+        let mut entries = seen.logs.get(&log).into_iter().flat_map(|it| &it.entries);
+        let first = entries.find(|(_, entry)| !entry.is_commit);
+        first.is_none_or(|(_, entry)| is_member(world, who, (log, entry.epoch)))
+    })
 }
 
 fn was_there_since(world: &World, seen: &Seen, who: usize, (channel, seq): (ChannelId, u64)) -> bool {

@@ -11,8 +11,10 @@ pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
         let Some(sides) = seen.sides.get(&Place::Group(wished.group)) else {
             return Err(format!("nobody has the group of {wished:?}"));
         };
-        let Some(inside) = sides.iter().find(|side| side.is_in()) else { continue };
         let Some(wisher) = sides.iter().find(|side| side.who == wished.by) else { continue };
+        // Of a group that was founded a second time by an older copy, everybody has their wishes in their own half.
+        let is_of_half = |side: &&Side| side.is_in() && is_with(side, wisher);
+        let Some(inside) = sides.iter().find(is_of_half) else { continue };
         let is_of_group = |other: &&Wished| other.group == wished.group;
         let others: Vec<&Wish> = world.ledger.wishes.iter().filter(is_of_group).map(|other| &other.wish).collect();
         if !has_come(&wished.wish, &others, wisher, inside) && !was_told(wisher) {
@@ -20,6 +22,10 @@ pub(super) fn check(world: &World, seen: &Seen) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn is_with(side: &Side, other: &Side) -> bool {
+    side.channels.iter().any(|it| other.channels.iter().any(|there| there.channel == it.channel))
 }
 
 /// Whoever does ill is owed nothing, and whether they are in is for the healing to decide.
