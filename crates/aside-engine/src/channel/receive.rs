@@ -91,7 +91,8 @@ fn move_cursor(
     set_position(context, id, position)
 }
 
-fn is_paused(context: &Context<'_>, channel: &Channel) -> Result<bool, EngineError> {
+/// Whether the conversation is in a state in which nothing of it is read.
+pub(super) fn is_paused(context: &Context<'_>, channel: &Channel) -> Result<bool, EngineError> {
     let conversation = conversation::find(context.db, &channel.conversation)?;
     Ok(conversation.is_none_or(|row| !row.state.is_read()))
 }

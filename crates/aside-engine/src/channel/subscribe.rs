@@ -94,7 +94,8 @@ pub(crate) fn page(
     }
     heart.stirred.insert(id);
     let Some(channel) = super::find(context.db, &id)? else { return Ok(()) };
-    if heal::is_stopped(context, &channel)? {
+    // What a device is out of, or was told to look at first, it does not read: its place in the log says nothing.
+    if receive::is_paused(context, &channel)? || heal::is_stopped(context, &channel)? {
         return Ok(());
     }
     if live && channel.position != end {
