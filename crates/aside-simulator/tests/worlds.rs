@@ -91,7 +91,9 @@ const HOSTILE: [(u64, &str); 4] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 41] = [
+const MIXED: [(u64, &str); 43] = [
+    (1722, "who had left a log that its only admin had forgotten was expected to be taken out of it"),
+    (2044, "whoever was in a log that its only admin had forgotten was expected to see somebody taken out of it"),
     (319, "who heard of a group from a sister before its Welcome came never entered it"),
     (386, "whom an older copy had added again just before was not told, and then given what was not theirs"),
     (830, "who could not enter a group was never asked when a stranger added them to the one that came after"),
