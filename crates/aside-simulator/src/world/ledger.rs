@@ -133,17 +133,19 @@ impl Ledger {
         self.forgotten.iter().any(|(device, channel)| *device == who && self.places.get(channel) == Some(place))
     }
 
-    /// The channels that a device was ever in.
-    pub fn channels_of(&self, who: usize) -> BTreeSet<ChannelId> {
-        self.reached.iter().filter(|(device, ..)| *device == who).map(|(_, channel, _)| *channel).collect()
+    /// The epochs of channels that a device was ever in.
+    pub fn reached_by(&self, who: usize) -> BTreeSet<(ChannelId, u64)> {
+        let own = self.reached.iter().filter(|(device, ..)| *device == who);
+        own.map(|(_, channel, epoch)| (*channel, *epoch)).collect()
     }
 
     /// A device is an older copy of itself: whatever it had taken up since then it may know nothing of.
     pub fn set_back(&mut self, who: usize, copy: &Copy) {
-        let Copy { wishes, revocations, channels, .. } = copy;
+        let Copy { wishes, revocations, reached, channels, .. } = copy;
         self.restored.insert(who);
-        let since: Vec<_> = self.channels_of(who).difference(channels).map(|channel| (who, *channel)).collect();
-        self.forgotten.extend(since);
+        let mut since: BTreeSet<ChannelId> = self.reached_by(who).difference(reached).map(|(id, _)| *id).collect();
+        since.retain(|channel| !channels.contains(channel));
+        self.forgotten.extend(since.into_iter().map(|channel| (who, channel)));
         self.stood.retain(|(device, _), _| *device != who);
         self.wishes
             .iter_mut()
