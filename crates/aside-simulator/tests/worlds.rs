@@ -91,8 +91,9 @@ const HOSTILE: [(u64, &str); 4] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 44] = [
+const MIXED: [(u64, &str); 45] = [
     (2068, "whoever had forgotten that they were in a group again was to have had what was said there"),
+    (1839, "a Welcome that waited as a request was never followed once a sister put the device into another log"),
     (1722, "who had left a log that its only admin had forgotten was expected to be taken out of it"),
     (2044, "whoever was in a log that its only admin had forgotten was expected to see somebody taken out of it"),
     (319, "who heard of a group from a sister before its Welcome came never entered it"),
