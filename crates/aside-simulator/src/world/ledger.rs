@@ -82,8 +82,8 @@ pub(crate) struct Ledger {
     pub places: BTreeMap<ChannelId, Place>,
     /// Where each device stood when it was last looked at.
     stood: BTreeMap<(usize, ChannelId), u64>,
-    /// What somebody was told is on the server, by who wrote it.
-    pub acknowledged: BTreeMap<(Place, MessageId), usize>,
+    /// What somebody was told is on the server, by who wrote it, with the log that it was then in.
+    pub acknowledged: BTreeMap<(Place, MessageId), (usize, Option<ChannelId>)>,
     pub wishes: Vec<Wished>,
     /// Who said that they leave, with the place of the log that they had read up to: they show nothing later.
     pub leaves: Vec<(usize, ChannelSeen)>,
@@ -248,13 +248,15 @@ impl World {
         for id in told {
             let Ok(Some(message)) = engine.message(&id) else { continue };
             if matches!(message.delivery, Some(Delivery::Sent | Delivery::Delivered | Delivery::Read)) {
-                seen.push((message.conversation_id, id));
+                let places = engine.places_seen(&message.conversation_id).unwrap_or_default();
+                let log = places.into_iter().find(|place| place.message == id).map(|place| place.channel);
+                seen.push((message.conversation_id, id, log));
             }
         }
         device.client.changed.clear();
-        for (conversation, id) in seen {
+        for (conversation, id, log) in seen {
             if let Some(place) = self.place(who, &conversation) {
-                self.ledger.acknowledged.entry((place, id)).or_insert(who);
+                self.ledger.acknowledged.entry((place, id)).or_insert((who, log));
             }
         }
     }
