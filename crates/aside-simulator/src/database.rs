@@ -1,6 +1,8 @@
 //! Copies of a client's database, as somebody has who sets a machine back to an older state of its disk.
 
+use aside_protocol::id::ChannelId;
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,6 +20,14 @@ pub(crate) fn to_bytes(connection: &Connection) -> Result<Vec<u8>, String> {
     let bytes = taken.and_then(|_| std::fs::read(&path).map_err(|error| error.to_string()));
     let _ = std::fs::remove_file(&path);
     bytes
+}
+
+/// The channels that stand in it.
+pub(crate) fn channels(connection: &Connection) -> Result<BTreeSet<ChannelId>, String> {
+    let query = || -> rusqlite::Result<BTreeSet<ChannelId>> {
+        connection.prepare("SELECT id FROM channels")?.query_map([], |row| Ok(ChannelId(row.get(0)?)))?.collect()
+    };
+    query().map_err(|error| error.to_string())
 }
 
 /// A database in memory again.

@@ -91,7 +91,17 @@ const HOSTILE: [(u64, &str); 4] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 41] = [
+const MIXED: [(u64, &str); 48] = [
+    (2068, "whoever had forgotten that they were in a group again was to have had what was said there"),
+    (1839, "a Welcome that waited as a request was never followed once a sister put the device into another log"),
+    (
+        1116,
+        "what an older copy had forgotten before anybody else had it was owed to a device that was linked before that",
+    ),
+    (1363, "what stood in a log that both people had forgotten was owed by a device that was linked later"),
+    (1470, "who had lost a group before somebody else came in founded it anew alone when the one they knew had left"),
+    (1722, "who had left a log that its only admin had forgotten was expected to be taken out of it"),
+    (2044, "whoever was in a log that its only admin had forgotten was expected to see somebody taken out of it"),
     (319, "who heard of a group from a sister before its Welcome came never entered it"),
     (386, "whom an older copy had added again just before was not told, and then given what was not theirs"),
     (830, "who could not enter a group was never asked when a stranger added them to the one that came after"),

@@ -12,6 +12,7 @@ use crate::content::MessageId;
 use crate::context::{Context, sql, to_store};
 use crate::conversation::ConversationId;
 use crate::error::EngineError;
+use crate::heal;
 use crate::inbox;
 use crate::inbox::welcome::Recipient;
 use crate::input::{Change, ServerId};
@@ -63,6 +64,10 @@ pub(crate) struct History {
     messages: Rows,
     #[n(4)]
     reactions: Rows,
+    /// With the last letter: edits, deletions and reactions of that log whose messages the giver does not have. The receiver
+    /// may have them, by another log.
+    #[n(5)]
+    changes: Option<Rows>,
 }
 
 /// How a member's device is reached outside the group.
@@ -272,8 +277,9 @@ fn send_history(
     let is_last = messages.is_empty();
     let is_first = owed.base.is_none();
     let roster = if is_first { reachable(context, &owed.channel)? } else { Vec::new() };
-    if is_first || !is_last {
-        let history = History { chat, channel: owed.channel, roster, messages, reactions };
+    let changes = if is_last { Some(changes_of_others(context, owed)?).filter(|rows| !rows.is_empty()) } else { None };
+    if is_first || !is_last || changes.is_some() {
+        let history = History { chat, channel: owed.channel, roster, messages, reactions, changes };
         let part = DeviceLetter::Part(Box::new(Part::History(Box::new(history))));
         inbox::send_to_device(heart, context, identity, to, part)?;
     }
@@ -285,6 +291,19 @@ fn send_history(
         )?,
     };
     Ok(())
+}
+
+/// What was changed, up to the cut, of messages that this device does not have.
+fn changes_of_others(context: &Context<'_>, owed: &Owed) -> Result<Rows, EngineError> {
+    let condition = format!(
+        "channel = ?1 AND seq <= ?2 AND target IS NOT NULL AND body IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.id = target) ORDER BY seq DESC LIMIT {PART_ROWS_MAX}"
+    );
+    let mut changes = rows::read(context.db, "contents", &[], &condition, params![owed.channel.0, owed.cut_seq])?;
+    if !changes.is_empty() {
+        changes.cut(PART_BYTES_MAX);
+    }
+    Ok(changes)
 }
 
 fn reachable(context: &Context<'_>, channel: &ChannelId) -> Result<Vec<Reachable>, EngineError> {
@@ -343,6 +362,9 @@ fn write_history(heart: &mut Heart, context: &mut Context<'_>, history: &History
         timeline::catch_up(context, &message)?;
         // The conversation may be on the screen already.
         context.changed(Change::Message(message));
+    }
+    if let Some(changes) = &history.changes {
+        heal::content::given(context, changes)?;
     }
     for member in &history.roster {
         let known = server::find_pin(context.db, &member.server)?;

@@ -24,6 +24,8 @@ use std::collections::BTreeSet;
 const RANKS: usize = 12;
 /// Answers to one device in one channel and day.
 const ANSWERS_A_DAY: i64 = 24;
+/// Members whom somebody who is out names to somebody who is not.
+pub(super) const OTHERS_MAX: usize = 32;
 /// After so long a request that could not be answered is dropped, in milliseconds.
 const KEPT_MS: i64 = 14 * 86_400_000;
 
@@ -99,9 +101,13 @@ fn say_left(
     let Some((conversation, _)) = end::ended(context.db, &id)? else { return Ok(()) };
     let is_out = |row: conversation::Conversation| matches!(row.state, State::Left | State::Removed);
     let has_left = conversation::find(context.db, &conversation)?.is_some_and(is_out);
-    let is_of_group = conversation::members(context.db, conversation)?.iter().any(|row| row.address == sender.address);
+    let members = conversation::members(context.db, conversation)?;
+    let is_of_group = members.iter().any(|row| row.address == sender.address);
+    let own = heart.identity.as_ref().map(|identity| &identity.address);
+    let others = members.iter().filter(|row| row.standing == conversation::Standing::Member).map(|row| &row.address);
+    let others = others.filter(|one| Some(*one) != own && **one != sender.address).take(OTHERS_MAX).cloned().collect();
     match has_left && is_of_group && contact::keys::saw(context, sender)?.is_believed() {
-        true => recover::send(heart, context, recipient, HealLetter::HasLeft(id)),
+        true => recover::send(heart, context, recipient, HealLetter::HasLeft(id, others)),
         false => Ok(()),
     }
 }

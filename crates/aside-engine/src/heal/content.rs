@@ -5,16 +5,19 @@
 //! only this person's devices have. So anybody may give them back, and nobody can make them up.
 
 use super::letter::Named;
+use crate::channel;
 use crate::content::mimi::MimiContent;
 use crate::content::{Content, MessageId};
 use crate::context::{Context, sql, unsql};
 use crate::conversation::ConversationId;
+use crate::device::rows::{self, Existing, Rows, Value};
 use crate::error::EngineError;
+use crate::timeline;
 use aside_protocol::address::AccountAddress;
 use aside_protocol::codec::labelled_hash;
 use aside_protocol::id::ChannelId;
 use aside_protocol::limit::COMMIT_DAYS;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 const KEY_LABEL: &str = "aside own contents v1";
@@ -188,6 +191,25 @@ pub(super) fn target_of(body: &[u8]) -> Option<MessageId> {
     }
 }
 
+/// Another device of this account tells of contents that act on others, the newest first. Those that this device has not
+/// taken itself take effect as if it had: at once, or when what they act on is here.
+pub(crate) fn given(context: &mut Context<'_>, changes: &Rows) -> Result<(), EngineError> {
+    rows::write(context.db, "contents", &[], changes, &[], Existing::Keep)?;
+    for id in changes.column("id").into_iter().rev() {
+        let Value::Blob(id) = id else { continue };
+        let sql =
+            "SELECT id, author, target, body FROM contents WHERE id = ? AND target IS NOT NULL AND body IS NOT NULL";
+        let found = context.db.prepare_cached(sql)?.query_row(params![id.as_slice()], |row| {
+            Ok((row.get::<_, MessageId>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?))
+        });
+        let Some((id, author, target, body)) = found.optional()? else { continue };
+        if target_of(&body) == Some(target) && channel::receive::take_once(context, &id.0)? {
+            timeline::act_later(context, (&id, &author), &target, &body)?;
+        }
+    }
+    Ok(())
+}
+
 /// A content turned out to stand elsewhere than was thought.
 pub(super) fn move_to(context: &Context<'_>, id: &MessageId, channel: &ChannelId, seq: u64) -> Result<(), EngineError> {
     context.db.prepare_cached("UPDATE OR IGNORE contents SET channel = ?, seq = ? WHERE id = ?")?.execute(params![
@@ -259,6 +281,9 @@ pub(super) fn prune(context: &Context<'_>) -> Result<(), EngineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Now;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
 
     #[test]
     fn an_own_content_is_known_by_its_salt_and_nobody_else_makes_one() {
@@ -275,5 +300,65 @@ mod tests {
         assert!(!is_own(&db, &other_words).unwrap(), "a salt goes with its content");
         let other_key = MimiContent { salt: salt(&[8; 32], [1; 8], &of("mine")), ..of("mine") };
         assert!(!is_own(&db, &other_key).unwrap(), "and with its account");
+    }
+
+    const MESSAGE: MessageId = MessageId([1; 32]);
+
+    /// A device's tables, with what it is asked of them.
+    fn with_tables<T>(test: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let mut db = Connection::open_in_memory().unwrap();
+        crate::schema::migrate(&mut db).unwrap();
+        let mut randomness = ChaCha8Rng::from_seed([7; 32]);
+        let now = Now { unix_ms: 1_767_225_600_000 };
+        test(&mut Context::new(&db, now, &mut randomness, Default::default()))
+    }
+
+    /// A reaction, and an edit after it, as they stand in a log of somebody who does not have their message.
+    fn changes() -> Rows {
+        let bob: AccountAddress = "bob@h.example".parse().unwrap();
+        with_tables(|context| {
+            let log = ChannelId([9; 32]);
+            let reaction = Content::Reaction { target: MESSAGE, emoji: "👍".into() };
+            let edit = Content::Edit { target: MESSAGE, text: "edited".into() };
+            for (place, content) in [(1_u8, reaction), (2, edit)] {
+                let body = content.to_mimi([place; 16]).encode();
+                let id = MessageId([place + 1; 32]);
+                keep(context, (log, place.into()), (&id, &bob), i64::from(place), &body).unwrap();
+            }
+            rows::read(context.db, "contents", &[], "1 ORDER BY seq DESC", []).unwrap()
+        })
+    }
+
+    fn write(context: &Context<'_>) {
+        let sql = "INSERT INTO messages (id, conversation, position, sender, own, kind, text, sent_ms, acknowledged)
+                   VALUES (?, zeroblob(32), 1, 'bob@h.example', 0, 0, 'as it was', 0, 1)";
+        context.db.execute(sql, params![MESSAGE]).unwrap();
+    }
+
+    fn shown(context: &Context<'_>) -> (String, i64) {
+        let sql = "SELECT text, (SELECT COUNT(*) FROM reactions) FROM messages";
+        context.db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    }
+
+    #[test]
+    fn what_a_sister_tells_of_a_message_that_she_does_not_have_takes_effect_where_it_is() {
+        with_tables(|context| {
+            write(context);
+            given(context, &changes()).unwrap();
+            assert_eq!(shown(context), ("edited".into(), 1));
+            timeline::edit(context, ("bob@h.example".parse().as_ref().unwrap(), 3), &MESSAGE, "later").unwrap();
+            given(context, &changes()).unwrap();
+            assert_eq!(shown(context), ("later".into(), 1), "it is taken once");
+        });
+    }
+
+    #[test]
+    fn what_a_sister_tells_of_a_message_that_is_not_here_waits_for_it() {
+        with_tables(|context| {
+            given(context, &changes()).unwrap();
+            write(context);
+            timeline::catch_up(context, &MESSAGE).unwrap();
+            assert_eq!(shown(context), ("edited".into(), 1));
+        });
     }
 }

@@ -25,9 +25,9 @@ pub(crate) enum HealLetter {
     /// No fresh leaf: your account is not in the group any more.
     #[n(3)]
     NotIn(#[n(0)] NotIn),
-    /// No fresh leaf: whoever was asked has left that channel themselves.
+    /// No fresh leaf: whoever was asked has left that channel themselves. Whom they last knew there may give one.
     #[n(4)]
-    HasLeft(#[n(0)] ChannelId),
+    HasLeft(#[n(0)] ChannelId, #[n(1)] Vec<AccountAddress>),
     /// What somebody else asks, who cannot reach whom they ask.
     #[n(5)]
     PassedOn(#[n(0)] Box<PassedOn>),

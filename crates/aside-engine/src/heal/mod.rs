@@ -85,7 +85,7 @@ pub(crate) fn take(
         HealLetter::Ask(ask) => give::take(heart, context, sender, ask),
         HealLetter::PassedOn(passed) => give::take_passed_on(heart, context, sender, passed),
         HealLetter::Give(give) => recover::take(heart, context, sender, give),
-        HealLetter::HasLeft(channel) => request::has_left(heart, context, sender, channel),
+        HealLetter::HasLeft(channel, others) => request::has_left(heart, context, sender, (channel, others)),
         HealLetter::NotIn(answer) => request::not_in(heart, context, sender, answer),
     }
 }

@@ -2,6 +2,7 @@
 //! a fresh leaf (DESIGN 4a rule 10; P-9.2). Own devices are asked first, then members, a few at a time, until a Welcome
 //! comes.
 
+use super::answer::OTHERS_MAX;
 use super::fault::{self, Fault, Remedy, Standing};
 use super::letter::{HealLetter, NotIn, ReAdd, Reach, Why};
 use super::{evidence, gap, refound};
@@ -9,7 +10,7 @@ use crate::Heart;
 use crate::channel::{self, Channel, Live, end, outbox};
 use crate::contact;
 use crate::context::Context;
-use crate::conversation;
+use crate::conversation::{self, IsAdmin};
 use crate::error::EngineError;
 use crate::inbox::envelope::{self, Letter};
 use crate::inbox::welcome::Recipient;
@@ -180,14 +181,42 @@ pub(super) fn has_left(
     heart: &mut Heart,
     context: &mut Context<'_>,
     sender: &MemberCredential,
-    id: &ChannelId,
+    (id, others): (&ChannelId, &[AccountAddress]),
 ) -> Result<(), EngineError> {
     let Some(row) = channel::find(context.db, id)? else { return Ok(()) };
     if !contact::keys::saw(context, sender)?.is_believed() {
         return Ok(());
     }
+    hear_of_others(heart, context, &row, &sender.address, others)?;
     conversation::set_leaving(context, row.conversation, &sender.address)?;
     refound::look_sooner(heart, context, &row.id)
+}
+
+/// Whoever is out knows of members who came in since this device lost the group's state: they may give it a leaf, and it is
+/// not alone. Of whom it has no way to, it could wait for ever.
+fn hear_of_others(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    told_by: &AccountAddress,
+    others: &[AccountAddress],
+) -> Result<(), EngineError> {
+    let has_state = fault::of_channel(context.db, &row.id)?.is_none_or(|it| it.fault.remedy() != Remedy::ReAdd);
+    let known = conversation::members(context.db, row.conversation)?;
+    let is_known = |address: &AccountAddress| known.iter().any(|member| member.address == *address);
+    let is_group =
+        conversation::find(context.db, &row.conversation)?.is_some_and(|it| it.kind == ConversationKind::Group);
+    if has_state || !is_group || !is_known(told_by) {
+        return Ok(());
+    }
+    let own = heart.identity.as_ref().map(|identity| &identity.address);
+    for other in others.iter().take(OTHERS_MAX).filter(|other| Some(*other) != own && !is_known(other)) {
+        if !channel::tokens_of(context.db, other)?.is_empty() {
+            conversation::add_member(context, row.conversation, other, IsAdmin::No)?;
+            fault::no_later(context, &row.id, context.now.unix_ms)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a request, with a KeyPackage of its own.

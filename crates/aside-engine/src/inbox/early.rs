@@ -37,6 +37,19 @@ pub(super) fn keep(
     Ok(())
 }
 
+/// Another device of this account put this one into a conversation whose Welcome waits for the person here: they have accepted
+/// it there. It may be into another log of the conversation, and waits for who its author is. Returns who sent it.
+pub(super) fn keep_request(
+    context: &Context<'_>,
+    row: &conversation::Conversation,
+) -> Result<Option<AccountAddress>, EngineError> {
+    let Some(request) = &row.request else { return Ok(None) };
+    let (sender, letter): (MemberCredential, WelcomeLetter) = stored(request, "request")?;
+    keep(context, &sender, &letter)?;
+    context.db.prepare_cached("UPDATE conversations SET request = NULL WHERE id = ?")?.execute(params![row.id])?;
+    Ok(Some(sender.address))
+}
+
 /// Who sent a Welcome that waits as a request.
 pub(crate) fn request_is_from(kept: &[u8]) -> Result<AccountAddress, EngineError> {
     let (sender, _): (MemberCredential, WelcomeLetter) = stored(kept, "request")?;

@@ -340,6 +340,7 @@ fn follow_own(
         let id = device::own_log::join(context, own.conversation)?;
         return follow(heart, context, sender, letter, id);
     }
+    let mut asked_before = None;
     match conversation::find(context.db, &own.conversation)? {
         None => {
             let title = own.peer.as_ref().map_or("", |peer| peer.name.as_str());
@@ -348,9 +349,11 @@ fn follow_own(
         Some(row) if row.state.is_out() && row.state != State::Leaving && letter.leads_from(context.db)?.is_some() => {
             return Ok(());
         }
-        Some(_) => {}
+        Some(row) => asked_before = early::keep_request(context, &row)?,
     }
-    follow(heart, context, sender, letter, own.conversation)
+    follow(heart, context, sender, letter, own.conversation)?;
+    // They may be known by now.
+    asked_before.map_or(Ok(()), |address| early::look_again(heart, context, &address))
 }
 
 /// Writes down who began a direct conversation, and how to reach them.

@@ -4,7 +4,7 @@ mod orphans;
 mod receipts;
 mod take;
 
-pub(crate) use orphans::catch_up;
+pub(crate) use orphans::{act_later, catch_up};
 pub(crate) use receipts::{due as receipts_due, note_read, seen as mark_seen};
 pub(crate) use take::{Taken, delete, edit, react, take};
 

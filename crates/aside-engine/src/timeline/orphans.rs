@@ -27,13 +27,34 @@ pub(super) fn keep(
     target: &MessageId,
     content: &Content,
 ) -> Result<(), EngineError> {
+    let content = content.to_mimi([0; 16]).encode();
+    put(context, (&taken.id, &taken.author.to_string()), target, &content)
+}
+
+fn put(
+    context: &Context<'_>,
+    (id, author): (&MessageId, &str),
+    target: &MessageId,
+    content: &[u8],
+) -> Result<(), EngineError> {
     let today = context.now.day();
     context
         .db
         .prepare_cached("INSERT INTO orphans (target, id, author, content, day) VALUES (?, ?, ?, ?, ?)")?
-        .execute(params![target, taken.id, taken.author.to_string(), content.to_mimi([0; 16]).encode(), today])?;
+        .execute(params![target, id, author, content, today])?;
     context.db.prepare_cached("DELETE FROM orphans WHERE day < ?")?.execute(params![today.saturating_sub(DAYS)])?;
     Ok(())
+}
+
+/// Another device of this account tells of an edit, deletion or reaction: it takes effect now, or when its message comes.
+pub(crate) fn act_later(
+    context: &mut Context<'_>,
+    by: (&MessageId, &str),
+    target: &MessageId,
+    content: &[u8],
+) -> Result<(), EngineError> {
+    put(context, by, target, content)?;
+    if is_missing(context.db, target)? { Ok(()) } else { catch_up(context, target) }
 }
 
 /// Whether what is here of a message is of a later edit than one of that time.

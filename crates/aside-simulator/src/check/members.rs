@@ -84,12 +84,16 @@ fn excused(world: &World, (place, sides): (&Place, &[Side]), inside: &[&Side]) -
     ids.filter(|(who, (address, _))| is_excused(*who, address)).map(|(_, (_, device))| *device).collect()
 }
 
-/// Whether there is an honest admin who could take somebody out or let them in: of whoever does ill nothing is expected.
+/// Whether there is an admin who could take somebody out or let them in: of whoever does ill nothing is expected, nor of
+/// whose devices are older copies that know nothing of this log, though they may have founded the group a second time.
 fn is_anybody_left_to_act(world: &World, side: &Side, about: &AccountAddress) -> bool {
-    let Some(hostile) = world.hostile_address() else { return true };
+    let hostile = world.hostile_address();
+    let logs: BTreeSet<ChannelId> = side.channels.iter().map(|it| it.channel).collect();
+    let cannot_act = |address: &AccountAddress| Some(address) == hostile || world.have_forgotten(address, &logs);
     let mut admins = side.shown.members.iter().filter(|member| member.role == Role::Admin);
-    let is_honest = |address: &AccountAddress| address != hostile && address != about;
-    about != hostile && admins.any(|member| is_honest(&member.person.address))
+    let can_act = |address: &AccountAddress| address != about && !cannot_act(address);
+    let is_usual = hostile.is_none() && !admins.clone().any(|member| cannot_act(&member.person.address));
+    is_usual || (Some(about) != hostile && admins.any(|member| can_act(&member.person.address)))
 }
 
 /// Everybody who is in reads the same epoch to the same end, and the group's own state names exactly them.

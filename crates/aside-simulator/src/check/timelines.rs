@@ -46,10 +46,13 @@ pub(super) fn check(world: &mut World, seen: &Seen) -> Result<(), String> {
 /// Whether the device that wrote a message was set back to an older copy, so that it need not know of it, or is never seen
 /// again, and everybody whom it may have reached says that something is gone, or was set back to before the log and cannot
 /// know that there was anything: what others had not read yet, or had read before they were set back, too, nobody has any more.
-fn is_forgotten_by_all(world: &World, seen: &Seen, place: &Place, by: usize) -> bool {
+/// Nor can those know it who were never in that log, as devices that were linked when all others had forgotten it.
+fn is_forgotten_by_all(world: &World, seen: &Seen, place: &Place, (by, log): (usize, Option<ChannelId>)) -> bool {
     let sides = seen.sides.get(place).into_iter().flatten();
     let mut inside = sides.filter(|side| side.is_in());
-    let knows_none = |side: &Side| said_to_be_gone(side) > 0 || world.ledger.has_forgotten(side.who, place);
+    let was_there = |side: &Side| log.is_none_or(|log| world.ledger.has_stood(side.who, log));
+    let knows_none =
+        |side: &Side| said_to_be_gone(side) > 0 || world.ledger.has_forgotten(side.who, place) || !was_there(side);
     let has_vanished = world.is_hostile(by) && world.plan.hostile.is_some_and(|it| it.end == HostileEnd::Vanishes);
     (has_vanished || world.ledger.restored.contains(&by)) && inside.all(knows_none)
 }

@@ -82,8 +82,8 @@ pub(crate) struct Ledger {
     pub places: BTreeMap<ChannelId, Place>,
     /// Where each device stood when it was last looked at.
     stood: BTreeMap<(usize, ChannelId), u64>,
-    /// What somebody was told is on the server, by who wrote it.
-    pub acknowledged: BTreeMap<(Place, MessageId), usize>,
+    /// What somebody was told is on the server, by who wrote it, with the log that it was then in.
+    pub acknowledged: BTreeMap<(Place, MessageId), (usize, Option<ChannelId>)>,
     pub wishes: Vec<Wished>,
     /// Who said that they leave, with the place of the log that they had read up to: they show nothing later.
     pub leaves: Vec<(usize, ChannelSeen)>,
@@ -133,17 +133,19 @@ impl Ledger {
         self.forgotten.iter().any(|(device, channel)| *device == who && self.places.get(channel) == Some(place))
     }
 
-    /// The channels that a device was ever in.
-    pub fn channels_of(&self, who: usize) -> BTreeSet<ChannelId> {
-        self.reached.iter().filter(|(device, ..)| *device == who).map(|(_, channel, _)| *channel).collect()
+    /// The epochs of channels that a device was ever in.
+    pub fn reached_by(&self, who: usize) -> BTreeSet<(ChannelId, u64)> {
+        let own = self.reached.iter().filter(|(device, ..)| *device == who);
+        own.map(|(_, channel, epoch)| (*channel, *epoch)).collect()
     }
 
     /// A device is an older copy of itself: whatever it had taken up since then it may know nothing of.
     pub fn set_back(&mut self, who: usize, copy: &Copy) {
-        let Copy { wishes, revocations, channels, .. } = copy;
+        let Copy { wishes, revocations, reached, channels, .. } = copy;
         self.restored.insert(who);
-        let since: Vec<_> = self.channels_of(who).difference(channels).map(|channel| (who, *channel)).collect();
-        self.forgotten.extend(since);
+        let mut since: BTreeSet<ChannelId> = self.reached_by(who).difference(reached).map(|(id, _)| *id).collect();
+        since.retain(|channel| !channels.contains(channel));
+        self.forgotten.extend(since.into_iter().map(|channel| (who, channel)));
         self.stood.retain(|(device, _), _| *device != who);
         self.wishes
             .iter_mut()
@@ -246,13 +248,15 @@ impl World {
         for id in told {
             let Ok(Some(message)) = engine.message(&id) else { continue };
             if matches!(message.delivery, Some(Delivery::Sent | Delivery::Delivered | Delivery::Read)) {
-                seen.push((message.conversation_id, id));
+                let places = engine.places_seen(&message.conversation_id).unwrap_or_default();
+                let log = places.into_iter().find(|place| place.message == id).map(|place| place.channel);
+                seen.push((message.conversation_id, id, log));
             }
         }
         device.client.changed.clear();
-        for (conversation, id) in seen {
+        for (conversation, id, log) in seen {
             if let Some(place) = self.place(who, &conversation) {
-                self.ledger.acknowledged.entry((place, id)).or_insert(who);
+                self.ledger.acknowledged.entry((place, id)).or_insert((who, log));
             }
         }
     }

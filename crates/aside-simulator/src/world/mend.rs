@@ -7,6 +7,8 @@ use aside_engine::Engine;
 use aside_engine::input::Input;
 use aside_engine::view::{Conversation, ConversationKind, ConversationState, JoinState, LinkingState, Member, Role};
 use aside_protocol::address::AccountAddress;
+use aside_protocol::id::ChannelId;
+use std::collections::BTreeSet;
 
 /// Rounds after which a world that still moves is called broken. What may never be answered, such as the keys of a device that
 /// was lost before it published any, is asked for with growing pauses by each device and for each log: dozens of them take
@@ -90,6 +92,16 @@ impl World {
         let is_theirs = |device: &Device| device.id.as_ref().is_some_and(|(own, _)| own == address);
         let mut theirs = self.devices.iter().enumerate().filter(|(_, device)| is_theirs(device));
         theirs.any(|(who, _)| self.ledger.has_forgotten(who, place))
+    }
+
+    /// Whether all devices of somebody that ever read one of these logs are older copies that know nothing of it.
+    pub(crate) fn have_forgotten(&self, address: &AccountAddress, logs: &BTreeSet<ChannelId>) -> bool {
+        let is_theirs = |who: usize| {
+            self.devices.get(who).and_then(|device| device.id.as_ref()).is_some_and(|(own, _)| own == address)
+        };
+        let stood = self.ledger.reached.iter().filter(|(who, log, _)| logs.contains(log) && is_theirs(*who));
+        let mut readers = stood.map(|(who, log, _)| self.ledger.forgotten.contains(&(*who, *log))).peekable();
+        readers.peek().is_some() && readers.all(|is_forgotten| is_forgotten)
     }
 
     /// Whether a conversation may be stuck for ever: where only somebody with ill will could help, or where a device was set

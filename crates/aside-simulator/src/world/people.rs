@@ -41,7 +41,9 @@ pub(crate) struct Copy {
     pub bytes: Vec<u8>,
     pub wishes: usize,
     pub revocations: usize,
-    /// The channels that the device had been in.
+    /// The epochs that the device had been in, and the channels that it was in: whatever it entered since, also once more, it
+    /// knows nothing of.
+    pub reached: BTreeSet<(ChannelId, u64)>,
     pub channels: BTreeSet<ChannelId>,
 }
 

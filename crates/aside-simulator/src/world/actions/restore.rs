@@ -8,13 +8,14 @@ impl World {
     /// Takes a copy while the program does not run. A later one replaces it.
     pub(super) fn keep_copy(&mut self, who: usize) -> Option<()> {
         let (wishes, revocations) = (self.ledger.wishes.len(), self.ledger.revocations.len());
-        let channels = self.ledger.channels_of(who);
+        let reached = self.ledger.reached_by(who);
         let device = self.devices.get_mut(who).filter(|device| device.id.is_some())?;
         let broken = device.client.crash();
-        let copy = database::to_bytes(device.client.at_rest()?);
+        let at_rest = device.client.at_rest()?;
+        let copy = database::to_bytes(at_rest).and_then(|bytes| Ok((bytes, database::channels(at_rest)?)));
         let line = format!("{} is copied", device.name());
         match copy {
-            Ok(bytes) => device.copy = Some(Copy { bytes, wishes, revocations, channels }),
+            Ok((bytes, channels)) => device.copy = Some(Copy { bytes, wishes, revocations, reached, channels }),
             Err(error) => self.blame(format!("no copy: {error}")),
         }
         self.note(|| line);
