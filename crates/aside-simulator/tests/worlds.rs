@@ -139,6 +139,10 @@ const MIXED: [(u64, &str); 41] = [
     (325, "a device that was still being linked forgot to tell of one that it linked itself"),
     (80, "who was let in together with another one did not know that this one was lost once their adder was revoked"),
     (406, "who was led out of a group by ill will, and those with them, were held to what the others did without them"),
+    (
+        1681,
+        "each day somebody's keys were fetched for every group in which they had said nothing, though nobody was revoked",
+    ),
 ];
 
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.
