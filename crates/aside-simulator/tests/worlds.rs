@@ -144,6 +144,7 @@ const MIXED: [(u64, &str); 41] = [
         "each day somebody's keys were fetched for every group in which they had said nothing, though nobody was revoked",
     ),
     (1677, "who was let in by a commit that an admin had refused waited for that admin, who never knew of them"),
+    (1900, "an admin who had lost a group waited for the request of somebody whose only device there was revoked"),
 ];
 
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.

@@ -128,7 +128,11 @@ pub(crate) fn look_up(
 }
 
 /// Whether all devices that somebody was heard by in a log are revoked, if there are any.
-fn may_be_deserted(context: &Context<'_>, log: &ChannelId, member: &AccountAddress) -> Result<bool, EngineError> {
+pub(crate) fn may_be_deserted(
+    context: &Context<'_>,
+    log: &ChannelId,
+    member: &AccountAddress,
+) -> Result<bool, EngineError> {
     are_revoked(context, member, heard(context, log, member)?)
 }
 

@@ -9,7 +9,7 @@ use crate::channel::intent::{self, Intent, Newcomer};
 use crate::channel::{self, Channel, end};
 use crate::contact;
 use crate::context::{Context, stored, to_store};
-use crate::conversation::{self, ConversationId, State};
+use crate::conversation::{self, ConversationId, State, replace};
 use crate::error::EngineError;
 use crate::inbox::welcome::Recipient;
 use crate::server;
@@ -233,7 +233,8 @@ pub(super) fn may_have_leaf(group: &Group, sender: &MemberCredential) -> Result<
 }
 
 /// Whether every other member who has not left, as this device last showed them, asks for a leaf as well: then nobody can
-/// give one.
+/// give one. Whose devices in the log are all revoked does not ask, and gives none either: what is left of theirs may never
+/// have heard of the group.
 pub(super) fn do_all_ask(heart: &Heart, context: &Context<'_>, standing: &Standing) -> Result<bool, EngineError> {
     let own = heart.identity.as_ref().map(|identity| identity.address.clone());
     let bodies: Vec<Vec<u8>> = context
@@ -246,10 +247,16 @@ pub(super) fn do_all_ask(heart: &Heart, context: &Context<'_>, standing: &Standi
         asking.insert(stored::<Kept>(&body, "request for a fresh leaf")?.sender.address);
     }
     let members = conversation::members(context.db, standing.conversation)?;
-    let mut others = members
+    let others = members
         .iter()
         .filter(|row| row.standing == conversation::Standing::Member && own.as_ref() != Some(&row.address));
-    Ok(others.all(|row| asking.contains(&row.address)))
+    for row in others {
+        let can_give = !replace::may_be_deserted(context, &standing.channel, &row.address)?;
+        if can_give && !asking.contains(&row.address) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A commit added these: what was asked with them is answered.
