@@ -10,6 +10,9 @@ use aside_engine::view::inspect::ChannelSeen;
 use aside_protocol::id::ChannelId;
 use std::collections::BTreeSet;
 
+/// Pieces of evidence that a device keeps of one conversation.
+const EVIDENCE_KEPT: usize = 32;
+
 /// Holds the evidence that honest devices keep against what was done, and marks what nobody answers for: epochs that only
 /// commits with ill will led to, and devices that know nothing else of a group.
 pub(super) fn check(world: &mut World, seen: &mut Seen) -> Result<(), String> {
@@ -82,10 +85,11 @@ fn is_noticed(world: &World, seen: &Seen, ill: Ill, (channel, epoch): (ChannelId
 /// A device that read everything up to a commit with ill will, is in the conversation, and keeps no evidence.
 ///
 /// Whoever moved to another channel before they read that far need not have seen it; nor whoever stopped for another
-/// reason, which only damage and older copies are.
+/// reason, which only damage and older copies are; nor has whoever was done ill to so often that the oldest of it had to go.
 fn silent_witness<'a>(world: &World, seen: &'a Seen, (channel, epoch): (ChannelId, u64), seq: u64) -> Option<&'a Side> {
     let at_it = |it: &ChannelSeen| it.channel == channel && it.epoch == epoch && it.seq + 1 == seq;
-    let stopped = |side: &&Side| side.is_in() && side.all_channels.iter().any(at_it);
+    let has_all = |side: &Side| side.evidence.len() < EVIDENCE_KEPT;
+    let stopped = |side: &&Side| side.is_in() && has_all(side) && side.all_channels.iter().any(at_it);
     let is_whole = world.ledger.damaged.is_empty() && world.ledger.restored.is_empty();
     seen.sides.values().flatten().filter(|_| is_whole).find(stopped)
 }
