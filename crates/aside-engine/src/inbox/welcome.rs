@@ -340,7 +340,9 @@ fn follow_own(
         let id = device::own_log::join(context, own.conversation)?;
         return follow(heart, context, sender, letter, id);
     }
-    match conversation::find(context.db, &own.conversation)? {
+    let standing = conversation::find(context.db, &own.conversation)?;
+    let asked = standing.as_ref().and_then(|row| row.request.clone());
+    match standing {
         None => {
             let title = own.peer.as_ref().map_or("", |peer| peer.name.as_str());
             conversation::insert(context, own.conversation, title, own.peer.as_ref(), State::Pending)?;
@@ -350,7 +352,25 @@ fn follow_own(
         }
         Some(_) => {}
     }
-    follow(heart, context, sender, letter, own.conversation)
+    follow(heart, context, sender, letter, own.conversation)?;
+    match asked {
+        Some(asked) => no_request(heart, context, own.conversation, &asked),
+        None => Ok(()),
+    }
+}
+
+/// What waited as a request is a conversation of this account: the Welcome that began the request may lead to where it goes
+/// on, once this device has heard from another one who its author is.
+fn no_request(
+    heart: &mut Heart,
+    context: &mut Context<'_>,
+    id: ConversationId,
+    asked: &[u8],
+) -> Result<(), EngineError> {
+    let (author, letter): (MemberCredential, WelcomeLetter) = stored(asked, "request")?;
+    context.db.prepare_cached("UPDATE conversations SET request = NULL WHERE id = ?")?.execute(params![id])?;
+    early::keep(context, &author, &letter)?;
+    early::look_again(heart, context, &author.address)
 }
 
 /// Writes down who began a direct conversation, and how to reach them.
