@@ -146,6 +146,7 @@ const MIXED: [(u64, &str); 41] = [
     (1677, "who was let in by a commit that an admin had refused waited for that admin, who never knew of them"),
     (1900, "an admin who had lost a group waited for the request of somebody whose only device there was revoked"),
     (1721, "whose server was down founded a conversation anew every few seconds, thousands of times"),
+    (1962, "everybody had lost a group whose admin had left, and whom they had made one never heard of that"),
 ];
 
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.

@@ -1,7 +1,7 @@
 //! Answering a request for a fresh leaf (P-9.3): each member that can waits a little, differently long; whoever's commit
 //! is taken first has answered, and the others see the KeyPackage in the log and stop.
 
-use super::fault::Standing;
+use super::fault::{self, Remedy, Standing};
 use super::letter::{HealLetter, NotIn, ReAdd, Why};
 use super::{count, recover, refound};
 use crate::Heart;
@@ -85,7 +85,32 @@ pub(super) fn take(
              ON CONFLICT (channel, device) DO UPDATE SET reference = ?3, body = ?4, due_ms = ?5",
         )?
         .execute(params![row.id.0, sender.certificate.device.0, package.reference().0, to_store(&kept), due])?;
+    note_admin(heart, context, &row, sender, letter.admin_in)?;
     refound::look_sooner(heart, context, &row.id)
+}
+
+/// A group is never without an admin: where all that this device knew have left, others are by now, and where it has lost
+/// its state it hears that this account is one only from somebody who was there for longer. Should it not be so, nobody
+/// follows it into a group that it founds anew.
+fn note_admin(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    sender: &MemberCredential,
+    admin_in: Option<u64>,
+) -> Result<(), EngineError> {
+    let standing = fault::of_channel(context.db, &row.id)?;
+    let has_lost_it = standing.is_some_and(|standing| standing.fault.remedy() == Remedy::ReAdd);
+    let is_newer = admin_in.is_some_and(|epoch| epoch > row.epoch);
+    let (Some(own), true, true) = (&heart.identity, has_lost_it, is_newer) else { return Ok(()) };
+    let mut members = conversation::members(context.db, row.conversation)?;
+    members.retain(|member| member.standing == conversation::Standing::Member);
+    let is_led = members.iter().any(|member| member.is_admin);
+    let is_of_member = members.iter().any(|member| member.address == sender.address);
+    match !is_led && is_of_member && contact::keys::saw(context, sender)?.is_believed() {
+        true => conversation::set_admin(context, row.conversation, &own.address),
+        false => Ok(()),
+    }
 }
 
 /// Whoever asks somebody who has left, or was taken out, hears so.
