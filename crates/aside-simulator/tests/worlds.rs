@@ -147,6 +147,10 @@ const MIXED: [(u64, &str); 41] = [
     (1900, "an admin who had lost a group waited for the request of somebody whose only device there was revoked"),
     (1721, "whose server was down founded a conversation anew every few seconds, thousands of times"),
     (1962, "everybody had lost a group whose admin had left, and whom they had made one never heard of that"),
+    (
+        1102,
+        "a commit of one's own that was pending in a channel that was given up kept its log from being read, again and again",
+    ),
 ];
 
 /// Worlds with somebody of ill will, with older copies, and of all kinds, beside those.
