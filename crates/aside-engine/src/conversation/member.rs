@@ -45,6 +45,18 @@ pub(crate) fn add_member(
     put(context, id, member, (is_admin, Standing::Member, 1))
 }
 
+/// Notes that a member is an admin.
+pub(crate) fn set_admin(
+    context: &mut Context<'_>,
+    id: ConversationId,
+    member: &AccountAddress,
+) -> Result<(), EngineError> {
+    let sql = "UPDATE members SET admin = 1 WHERE conversation = ? AND address = ?";
+    context.db.prepare_cached(sql)?.execute(params![id, member.to_string()])?;
+    context.changed(Change::Conversation(id));
+    Ok(())
+}
+
 fn put(
     context: &Context<'_>,
     id: ConversationId,

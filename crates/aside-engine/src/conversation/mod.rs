@@ -9,7 +9,7 @@ mod row;
 pub(crate) use found::{begin_after, begin_group, channel_is_made, fetch_failed, fetched};
 pub(crate) use member::{
     MemberRow, Standing, add_member, forget_standings, is_current, leavers, members, nobody_leaves, set_adding,
-    set_leaving, set_not_added, set_staying, show_current, show_group,
+    set_admin, set_leaving, set_not_added, set_staying, show_current, show_group,
 };
 pub(crate) use row::{
     Conversation, IsAdmin, State, all, find, insert, insert_own, next_position, pause, picture, set_channel, set_out,

@@ -253,11 +253,14 @@ fn send_history(
         context.db.execute("DELETE FROM exports WHERE place = ?", params![owed.place])?;
         return Ok(());
     };
-    // What came behind the cut the device reads for itself; what is not in the log yet will be.
+    // What came behind the cut the device reads for itself, and so it does in another log that it was let into: of that it
+    // reads more than it is given, which would stand in another order. What is not in the log yet will be.
     let is_owed = "conversation = ?1 AND position < ?2 AND failure IS NULL AND sent_ms >= ?3
-                   AND (channel IS NULL OR channel <> ?4 OR seq <= ?5)";
+                   AND (channel IS NULL OR channel <> ?4 OR seq <= ?5)
+                   AND (channel = ?4 OR NOT EXISTS (SELECT 1 FROM unheard u WHERE u.channel = messages.channel
+                                                    AND u.device = ?6 AND messages.seq > u.since_seq))";
     let (below, from) = (owed.below.min(timeline::QUEUED_POSITION), from_ms.unwrap_or(i64::MAX));
-    let values = params![id, below, from, owed.channel.0, owed.cut_seq];
+    let values = params![id, below, from, owed.channel.0, owed.cut_seq, to.device.0];
     let condition = format!("{is_owed} ORDER BY position DESC LIMIT {PART_ROWS_MAX}");
     let mut messages = rows::read(context.db, "messages", &["conversation"], &condition, values)?;
     messages.cut(PART_BYTES_MAX);

@@ -1,7 +1,7 @@
 //! Answering a request for a fresh leaf (P-9.3): each member that can waits a little, differently long; whoever's commit
 //! is taken first has answered, and the others see the KeyPackage in the log and stop.
 
-use super::fault::Standing;
+use super::fault::{self, Remedy, Standing};
 use super::letter::{HealLetter, NotIn, ReAdd, Why};
 use super::{count, recover, refound};
 use crate::Heart;
@@ -9,7 +9,7 @@ use crate::channel::intent::{self, Intent, Newcomer};
 use crate::channel::{self, Channel, end};
 use crate::contact;
 use crate::context::{Context, stored, to_store};
-use crate::conversation::{self, ConversationId, State};
+use crate::conversation::{self, ConversationId, State, replace};
 use crate::error::EngineError;
 use crate::inbox::welcome::Recipient;
 use crate::server;
@@ -87,7 +87,32 @@ pub(super) fn take(
              ON CONFLICT (channel, device) DO UPDATE SET reference = ?3, body = ?4, due_ms = ?5",
         )?
         .execute(params![row.id.0, sender.certificate.device.0, package.reference().0, to_store(&kept), due])?;
+    note_admin(heart, context, &row, sender, letter.admin_in)?;
     refound::look_sooner(heart, context, &row.id)
+}
+
+/// A group is never without an admin: where all that this device knew have left, others are by now, and where it has lost
+/// its state it hears that this account is one only from somebody who was there for longer. Should it not be so, nobody
+/// follows it into a group that it founds anew.
+fn note_admin(
+    heart: &Heart,
+    context: &mut Context<'_>,
+    row: &Channel,
+    sender: &MemberCredential,
+    admin_in: Option<u64>,
+) -> Result<(), EngineError> {
+    let standing = fault::of_channel(context.db, &row.id)?;
+    let has_lost_it = standing.is_some_and(|standing| standing.fault.remedy() == Remedy::ReAdd);
+    let is_newer = admin_in.is_some_and(|epoch| epoch > row.epoch);
+    let (Some(own), true, true) = (&heart.identity, has_lost_it, is_newer) else { return Ok(()) };
+    let mut members = conversation::members(context.db, row.conversation)?;
+    members.retain(|member| member.standing == conversation::Standing::Member);
+    let is_led = members.iter().any(|member| member.is_admin);
+    let is_of_member = members.iter().any(|member| member.address == sender.address);
+    match !is_led && is_of_member && contact::keys::saw(context, sender)?.is_believed() {
+        true => conversation::set_admin(context, row.conversation, &own.address),
+        false => Ok(()),
+    }
 }
 
 /// Whoever asks somebody who has left, or was taken out, hears so.
@@ -239,7 +264,8 @@ pub(super) fn may_have_leaf(group: &Group, sender: &MemberCredential) -> Result<
 }
 
 /// Whether every other member who has not left, as this device last showed them, asks for a leaf as well: then nobody can
-/// give one.
+/// give one. Whose devices in the log are all revoked does not ask, and gives none either: what is left of theirs may never
+/// have heard of the group.
 pub(super) fn do_all_ask(heart: &Heart, context: &Context<'_>, standing: &Standing) -> Result<bool, EngineError> {
     let own = heart.identity.as_ref().map(|identity| identity.address.clone());
     let bodies: Vec<Vec<u8>> = context
@@ -252,10 +278,16 @@ pub(super) fn do_all_ask(heart: &Heart, context: &Context<'_>, standing: &Standi
         asking.insert(stored::<Kept>(&body, "request for a fresh leaf")?.sender.address);
     }
     let members = conversation::members(context.db, standing.conversation)?;
-    let mut others = members
+    let others = members
         .iter()
         .filter(|row| row.standing == conversation::Standing::Member && own.as_ref() != Some(&row.address));
-    Ok(others.all(|row| asking.contains(&row.address)))
+    for row in others {
+        let can_give = !replace::may_be_deserted(context, &standing.channel, &row.address)?;
+        if can_give && !asking.contains(&row.address) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A commit added these: what was asked with them is answered.

@@ -253,7 +253,10 @@ pub(crate) fn give_up(
         .prepare_cached("UPDATE OR IGNORE intents SET channel = ? WHERE channel = ? AND kind <> 3")?
         .execute(params![winner.0, id.0])?;
     context.db.prepare_cached("DELETE FROM intents WHERE channel = ?")?.execute(params![id.0])?;
-    heart.groups.remove(id);
+    if let Some(mut group) = channel::take_group(heart, context, id)? {
+        // The log is read to its end: another's commit is not merged while one of this device is pending.
+        group.clear_pending(&heart.mls.on(context.db))?;
+    }
     outbox::epoch_ended(context, *id)
 }
 

@@ -104,6 +104,9 @@ pub(crate) struct ReAdd {
     pub why: Why,
     #[n(4)]
     pub reach: Reach,
+    /// The last epoch of whoever asks, if whoever is asked was an admin there: they may not know it.
+    #[n(5)]
+    pub admin_in: Option<u64>,
 }
 
 /// A request for what was said (P-9.6).

@@ -85,7 +85,7 @@ pub(super) fn due_ms(
         .db
         .prepare_cached("SELECT 1 FROM refounding WHERE conversation = ?")?
         .exists(params![standing.conversation])?;
-    if is_begun {
+    if is_begun || is_being_made(context, &standing.channel)? {
         return Ok(None);
     }
     let pace = heart.options.heal;
@@ -112,6 +112,18 @@ pub(super) fn due_ms(
     let Some(rank) = rank(heart, context, &conversation, standing)?.filter(|_| is_allowed) else { return Ok(None) };
     let wait = wait.saturating_mul(i64::try_from(rank).unwrap_or(0).saturating_add(1));
     Ok(Some(standing.since_ms.saturating_add(wait)))
+}
+
+/// Whether a channel that this device founded in the place of this one waits for its server, which may be down for days.
+fn is_being_made(context: &Context<'_>, old: &ChannelId) -> Result<bool, EngineError> {
+    for (_, job) in job::all(context)? {
+        if let Job::CreateChannel(id, _) = job
+            && predecessor_of(context.db, &id)?.is_some_and(|predecessor| predecessor.channel == *old)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Somebody asks for a leaf as well, or has left: it may be for this device now, which would look again only after a pause

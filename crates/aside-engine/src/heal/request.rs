@@ -98,8 +98,13 @@ pub(super) fn ask(
     if !recipients.is_empty() {
         let letter = request(heart, context, &row, &standing.fault)?;
         let Some(identity) = &heart.identity else { return Ok(()) };
+        let mut admins = conversation::members(context.db, standing.conversation)?;
+        admins.retain(|member| member.is_admin && member.standing == conversation::Standing::Member);
         for recipient in &recipients {
-            envelope::send(heart, context, identity, recipient, &Letter::Heal(Box::new(letter.clone())))?;
+            let is_admin = admins.iter().any(|admin| admin.address == recipient.address);
+            let letter = ReAdd { admin_in: is_admin.then_some(row.epoch), ..letter.clone() };
+            let letter = Letter::Heal(Box::new(HealLetter::ReAdd(Box::new(letter))));
+            envelope::send(heart, context, identity, recipient, &letter)?;
         }
     }
     let wait = match only_own {
@@ -219,13 +224,8 @@ fn hear_of_others(
     Ok(())
 }
 
-/// Makes a request, with a KeyPackage of its own.
-fn request(
-    heart: &mut Heart,
-    context: &mut Context<'_>,
-    row: &Channel,
-    fault: &Fault,
-) -> Result<HealLetter, EngineError> {
+/// Makes a request, with a KeyPackage of its own; whoever is asked is told besides what they were.
+fn request(heart: &mut Heart, context: &mut Context<'_>, row: &Channel, fault: &Fault) -> Result<ReAdd, EngineError> {
     let reach = reach(heart, context, row)?;
     let Some(identity) = &heart.identity else { return Err(MlsError::NotAMember.into()) };
     let mls = heart.mls.on(context.db);
@@ -244,7 +244,7 @@ fn request(
         _ => Why::Lost,
     };
     let nonce = context.random();
-    Ok(HealLetter::ReAdd(Box::new(ReAdd { channel: row.id, nonce, key_package: key_package.into(), why, reach })))
+    Ok(ReAdd { channel: row.id, nonce, key_package: key_package.into(), why, reach, admin_in: None })
 }
 
 /// Notes what a request may be answered with; the oldest ones are given up.

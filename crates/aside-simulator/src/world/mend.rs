@@ -120,17 +120,19 @@ impl World {
 
     /// Whether a device is stuck in a group that somebody with ill will broke, with no admin but them: whoever would take
     /// everybody along into another channel (P-9.8) has no way to reach one of them, or, where only a commit that the others
-    /// refused let the device in, is among those others, who never knew it as a member.
+    /// refused let the device in, is among those others, who never knew it as a member. An admin among those does not, either.
     pub(crate) fn is_cut_off(&self, who: usize, group: &Conversation) -> bool {
         let engine = self.devices.get(who).and_then(|device| device.client.engine());
         let (Some(hostile), Some(engine)) = (self.hostile_address(), engine) else { return false };
         let contacts = engine.contacts().unwrap_or_default();
         let is_known = |one: &Member| contacts.iter().any(|contact| contact.address == one.person.address);
-        let is_led = |one: &Member| one.role == Role::Admin && one.person.address != *hostile;
+        let is_lured = self.is_lured(who, &group.id);
+        let knows_it = |one: &Member| !is_lured || self.is_lured_too(&one.person.address, who, &group.id);
+        let is_led = |one: &Member| one.role == Role::Admin && one.person.address != *hostile && knows_it(one);
         group.kind == ConversationKind::Group
             && group.state == ConversationState::Pending
             && !group.members.iter().any(is_led)
-            && (!group.members.iter().all(|one| one.person.is_self || is_known(one)) || self.is_lured(who, &group.id))
+            && (!group.members.iter().all(|one| one.person.is_self || is_known(one)) || is_lured)
     }
 
     /// The devices that nobody took out: the others have things left to do for which nobody lets them in.

@@ -7,6 +7,7 @@ use aside_engine::Defects;
 use aside_engine::conversation::ConversationId;
 use aside_engine::input::{Command, GroupChange};
 use aside_engine::view::{Conversation, ConversationKind, ConversationState, Role};
+use aside_protocol::address::AccountAddress;
 use aside_protocol::id::ChannelId;
 
 /// How titles begin that no honest device may ever show.
@@ -135,8 +136,23 @@ impl World {
         of_group.peek().is_some() && of_group.all(|it| (0..it.epoch).any(|epoch| self.was_refused(it.channel, epoch)))
     }
 
+    /// Whether a device of somebody was led past such a commit as well, in a log of a group that such a device is in.
+    pub(crate) fn is_lured_too(&self, address: &AccountAddress, who: usize, group: &ConversationId) -> bool {
+        let engine = self.devices.get(who).and_then(|device| device.client.engine());
+        let seen = engine.and_then(|engine| engine.channels_seen().ok()).unwrap_or_default();
+        let is_theirs = |other: usize| {
+            let id = self.devices.get(other).and_then(|device| device.id.as_ref());
+            id.is_some_and(|(account, _)| account == address)
+        };
+        self.ledger.reached.iter().any(|(other, channel, epoch)| {
+            is_theirs(*other)
+                && seen.iter().any(|it| it.conversation == *group && it.channel == *channel)
+                && (0..*epoch).any(|epoch| self.was_refused(*channel, epoch))
+        })
+    }
+
     /// The address of that account.
-    pub(crate) fn hostile_address(&self) -> Option<&aside_protocol::address::AccountAddress> {
+    pub(crate) fn hostile_address(&self) -> Option<&AccountAddress> {
         let device = self.devices.get(self.ledger.hostile?)?;
         self.people.get(device.person).map(|person| &person.address)
     }
