@@ -27,37 +27,37 @@ pub(crate) struct Round {
 
 /// Looks at the next contact if it is time. Returns when to look again.
 pub(crate) fn go_on(heart: &mut Heart, context: &mut Context<'_>) -> Result<Option<i64>, EngineError> {
-    let Some(own) = heart.identity.as_ref().map(|identity| identity.device()) else { return Ok(None) };
+    let Heart { identity: Some(identity), contact_round: round, .. } = heart else { return Ok(None) };
     let now = context.now.unix_ms;
-    if let Some(next) = heart.contact_round.next_ms.filter(|next| *next > now && *next <= now.saturating_add(ROUND_MS))
-    {
+    if let Some(next) = round.next_ms.filter(|next| *next > now && *next <= now.saturating_add(ROUND_MS)) {
         return Ok(Some(next));
     }
+    let own = identity.device();
     if device::row::is_revoked(context.db, &own)? {
         return Ok(None);
     }
     let mut contacts = all(context.db)?;
     contacts.retain(|contact| contact.state == State::Active && contact.server.is_some());
     let Some(count) = i64::try_from(contacts.len()).ok().filter(|count| *count > 0) else { return Ok(None) };
-    let wait = match heart.contact_round.next_ms {
+    let wait = match round.next_ms {
         None => {
             // Not with the same one after every start.
             let hour = now.checked_div(FIRST_MS).and_then(|hours| hours.checked_rem(count)).unwrap_or(0);
             let first = usize::try_from(hour).ok().and_then(|first| contacts.get(first));
-            heart.contact_round.last = first.map(|contact| contact.address.clone());
+            round.last = first.map(|contact| contact.address.clone());
             // The devices of an account, and those of its contacts, do not all look at once.
             (FIRST_MS / 2).saturating_add(own_share(&own, FIRST_MS))
         }
         Some(_) => {
-            if let Some(address) = after(&contacts, heart.contact_round.last.take()) {
-                look(heart, context, &address)?;
-                heart.contact_round.last = Some(address);
+            if let Some(address) = after(&contacts, round.last.take()) {
+                look(context, &address)?;
+                round.last = Some(address);
             }
             ROUND_MS.checked_div(count).unwrap_or(ROUND_MS).max(BETWEEN_MS_MIN)
         }
     };
-    heart.contact_round.next_ms = Some(now.saturating_add(wait));
-    Ok(heart.contact_round.next_ms)
+    round.next_ms = Some(now.saturating_add(wait));
+    Ok(round.next_ms)
 }
 
 /// A time below another one that is this device's own.
@@ -73,7 +73,7 @@ fn after(contacts: &[Contact], last: Option<AccountAddress>) -> Option<AccountAd
 
 /// Whoever could not be put in the place of their revoked devices when that was learnt is tried again, too: a log may have
 /// become known since, or who is in it.
-fn look(heart: &mut Heart, context: &mut Context<'_>, address: &AccountAddress) -> Result<(), EngineError> {
+fn look(context: &mut Context<'_>, address: &AccountAddress) -> Result<(), EngineError> {
     keys::ask_directory(context, address)?;
-    replace::look_again(heart, context, address)
+    replace::devices_are_out(context, address)
 }

@@ -39,27 +39,6 @@ pub(crate) fn devices_are_out(context: &mut Context<'_>, member: &AccountAddress
     Ok(())
 }
 
-/// The same for what may have come to nothing then. Their KeyPackages are fetched only where a log is deserted by its group,
-/// not merely quiet: each lets somebody in once, and this is looked at day by day.
-pub(crate) fn look_again(
-    heart: &mut Heart,
-    context: &mut Context<'_>,
-    member: &AccountAddress,
-) -> Result<(), EngineError> {
-    contact::tokens::prefer_standing(context, member)?;
-    for id in contact::keys::conversations_with(context.db, member)? {
-        let mut is_any = false;
-        for log in channel::logs(context.db, &id)?.into_iter().filter(|log| log.live == Live::Yes) {
-            is_any |= !unheard::lost(context.db, &log.id, member)?.is_empty();
-            is_any |= is_deserted(heart, context, &log.id, member)?;
-        }
-        if is_any {
-            look_up(context, id, member)?;
-        }
-    }
-    Ok(())
-}
-
 /// A commit took these leaves out. Whom a revoked one of them had added may have refused its Welcome.
 pub(crate) fn adders_are_out(
     heart: &mut Heart,
