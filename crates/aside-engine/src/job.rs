@@ -225,7 +225,13 @@ pub(crate) fn done(context: &Context<'_>, id: JobId) -> Result<(), EngineError> 
 
 /// Puts a job off, longer each time. Returns how often that was done.
 pub(crate) fn later(context: &mut Context<'_>, id: JobId) -> Result<u32, EngineError> {
-    later_at_most(context, id, BACKOFF_MS_MAX)
+    later_between(context, id, (0, BACKOFF_MS_MAX))
+}
+
+/// The same for a job that a server refused for so many seconds: before, it would only refuse it again.
+pub(crate) fn later_than(context: &mut Context<'_>, id: JobId, seconds: u32) -> Result<u32, EngineError> {
+    let shortest_ms = i64::from(seconds).saturating_mul(1_000).min(BACKOFF_MS_MAX);
+    later_between(context, id, (shortest_ms, BACKOFF_MS_MAX))
 }
 
 /// The same for something that somebody waits for at this moment: for the first tries only so long.
@@ -233,15 +239,20 @@ pub(crate) fn soon_again(context: &mut Context<'_>, id: JobId) -> Result<u32, En
     let mut statement = context.db.prepare_cached("SELECT attempts FROM jobs WHERE id = ?")?;
     let attempts: u32 = statement.query_row(params![id.0], |row| row.get(0))?;
     drop(statement);
-    later_at_most(context, id, if attempts < SOON_TRIES { SOON_MS } else { BACKOFF_MS_MAX })
+    later_between(context, id, (0, if attempts < SOON_TRIES { SOON_MS } else { BACKOFF_MS_MAX }))
 }
 
-fn later_at_most(context: &mut Context<'_>, id: JobId, longest_ms: i64) -> Result<u32, EngineError> {
+fn later_between(
+    context: &mut Context<'_>,
+    id: JobId,
+    (shortest_ms, longest_ms): (i64, i64),
+) -> Result<u32, EngineError> {
     let attempts: u32 = context
         .db
         .prepare_cached("UPDATE jobs SET attempts = attempts + 1 WHERE id = ? RETURNING attempts")?
         .query_row(params![id.0], |row| row.get(0))?;
-    let wait = BACKOFF_MS.saturating_mul(1_i64.checked_shl(attempts.min(20)).unwrap_or(i64::MAX)).min(longest_ms);
+    let backoff = BACKOFF_MS.saturating_mul(1_i64.checked_shl(attempts.min(20)).unwrap_or(i64::MAX));
+    let wait = backoff.min(longest_ms).max(shortest_ms);
     let jitter = context.random_ms(wait);
     let due = context.now.unix_ms.saturating_add(wait).saturating_add(jitter);
     context.db.prepare_cached("UPDATE jobs SET due_ms = ? WHERE id = ?")?.execute(params![due, id.0])?;

@@ -91,7 +91,7 @@ const HOSTILE: [(u64, &str); 4] = [
 ];
 
 /// Seeds that once broke a promise in worlds of all kinds, under plan 2, and what it was.
-const MIXED: [(u64, &str); 53] = [
+const MIXED: [(u64, &str); 54] = [
     (2068, "whoever had forgotten that they were in a group again was to have had what was said there"),
     (1839, "a Welcome that waited as a request was never followed once a sister put the device into another log"),
     (
@@ -156,6 +156,10 @@ const MIXED: [(u64, &str); 53] = [
     (
         1102,
         "a commit of one's own that was pending in a channel that was given up kept its log from being read, again and again",
+    ),
+    (
+        1841,
+        "keys of devices that were lost before they published any were asked for again and again, against the server's word",
     ),
 ];
 

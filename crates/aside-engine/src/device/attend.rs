@@ -26,6 +26,9 @@ const OTHERS_FIRST_MS: i64 = 20_000;
 /// How often a day KeyPackages of a device are asked for that has published none: the last of them hours apart.
 const TRIES_A_DAY: u32 = 36;
 
+/// For how long a device that was added counts as one that is about to publish its first KeyPackages, in milliseconds.
+const LATELY_MS: i64 = 10 * 60_000;
+
 /// Whether this device has to do it, or another one is likely to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Haste {
@@ -149,7 +152,7 @@ pub(crate) fn fetched(
 ) -> Result<(), EngineError> {
     let Compared { missing, silent, .. } = compare(heart, context, &channel)?.unwrap_or_default();
     let Some(identity) = &heart.identity else { return Ok(()) };
-    let mut is_complete = true;
+    let (mut is_complete, mut is_awaited) = (true, false);
     for device in &missing {
         let found = key_packages.iter().find(|package| package.device == device.id);
         let newcomer = match found.and_then(|package| package.key_package.as_ref()) {
@@ -162,12 +165,20 @@ pub(crate) fn fetched(
             }
             Some(newcomer) => intent::want(context, channel, &Intent::Add(newcomer))?,
             // It has published nothing yet: it will, as soon as it is online.
-            None => is_complete = false,
+            None => {
+                is_complete = false;
+                is_awaited |= context.now.unix_ms.saturating_sub(device.added_ms) < LATELY_MS;
+            }
         }
     }
     heart.stirred.insert(channel);
-    // One that was lost before it was here publishes none ever: the daily look begins with it again.
-    let is_over = is_complete || job::soon_again(context, id)? > TRIES_A_DAY;
+    // One that was lost before it was here publishes none ever: the daily look begins with it again. Each log asks, and
+    // many at once would use up what the server allows in a minute: only for one that was just added nobody waits long.
+    let is_over = match (is_complete, is_awaited) {
+        (true, _) => true,
+        (false, true) => job::soon_again(context, id)? > TRIES_A_DAY,
+        (false, false) => job::later(context, id)? > TRIES_A_DAY,
+    };
     match is_over {
         true => gone(context, &channel).and_then(|()| job::done(context, id)),
         false => Ok(()),

@@ -219,6 +219,9 @@ fn refused(
 }
 
 fn job_refused(heart: &mut Heart, context: &mut Context<'_>, id: JobId, refusal: &Refusal) -> Result<(), EngineError> {
+    if let Refusal::RateLimited { seconds } = refusal {
+        return job::later_than(context, id, *seconds).map(|_| ());
+    }
     if refusal.remedy() == Remedy::RetryLater {
         return job::later(context, id).map(|_| ());
     }
